@@ -1,0 +1,8 @@
+"""`python -m edgestitch_runtime` is the command `edgestitch`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

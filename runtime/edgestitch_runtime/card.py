@@ -1,0 +1,245 @@
+"""The card: what an artifact says of itself, and how it is read from and put into a file.
+
+TFLite: a zip appended to the flatbuffer, with `edgestitch.json` and `labels.txt`, both stored
+uncompressed. ONNX: the `metadata_props` entry `edgestitch`. Both are read here with nothing but the
+standard library, before any engine sees the file. docs/card.md documents the schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import EdgestitchError, os_error
+
+CARD_SCHEMA = 1
+CARD_FILE = "edgestitch.json"
+LABELS_FILE = "labels.txt"
+ONNX_KEY = "edgestitch"
+MAX_ARTIFACT_BYTES = 256 << 20
+FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
+_ONNX_METADATA_FIELD = 14  # ModelProto.metadata_props in onnx.proto
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: artifacts carry no timestamps
+_NEEDED = {
+    "schema",
+    "name",
+    "format",
+    "precision",
+    "labels",
+    "input",
+    "output",
+    "preprocessing",
+    "hashes",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """An artifact's bytes and what they are. `card` is None when edgestitch did not write it."""
+
+    path: Path
+    format: str
+    content: bytes
+    weights_sha256: str
+    card: dict[str, Any] | None
+
+
+def read_artifact(path: Path | str) -> Artifact:
+    """Reads and checks an artifact; no engine is needed.
+
+    Raises EdgestitchError when the file is missing, empty, cut, altered (its weights do not hash to
+    what its card says), of an unknown suffix or not a model, or has a card of a newer schema.
+    """
+    path = Path(path)
+    format_ = FORMATS.get(path.suffix.lower())
+    if format_ is None:
+        raise EdgestitchError(
+            f"{path} is not an artifact: its name ends in {path.suffix or 'nothing'}, "
+            f"expected {' or '.join(FORMATS)}",
+            hint="`edgestitch export` makes artifacts from a run or a .keras file",
+        )
+    try:
+        if path.is_file() and path.stat().st_size > MAX_ARTIFACT_BYTES:
+            raise EdgestitchError(
+                f"{path} is larger than {MAX_ARTIFACT_BYTES >> 20} MiB",
+                hint="edgestitch is for small classifiers",
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise os_error(f"read {path}", error) from None
+    if not content:
+        raise EdgestitchError(f"{path} is empty", hint="export it again, or copy it again")
+    if format_ == "tflite":
+        model, card = _read_tflite(path, content)
+    else:
+        model, card = _read_onnx(path, content)
+    digest = hashlib.sha256(model).hexdigest()
+    if card is not None:
+        _check_card(path, card, format_, digest)
+    return Artifact(path=path, format=format_, content=content, weights_sha256=digest, card=card)
+
+
+def model_bytes(format_: str, content: bytes) -> bytes:
+    """The part of an artifact that computes: its content without the card.
+
+    `weights_sha256` is the SHA-256 of this. Raises ValueError when the content is not of `format_`.
+    """
+    if format_ == "tflite":
+        return content[: _zip_start(content)]
+    return b"".join(
+        content[start:end]
+        for field, start, end, _ in _onnx_fields(content)
+        if field != _ONNX_METADATA_FIELD
+    )
+
+
+def append_to_tflite(flatbuffer: bytes, card: dict[str, Any]) -> bytes:
+    """A TFLite artifact: the flatbuffer, then a zip with the card and labels.txt.
+
+    The same arguments give the same bytes. The zip's offsets count from the file's start, as
+    `zipfile` and Android's metadata extractor expect.
+    """
+    stream = io.BytesIO(flatbuffer)
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+        for name, text in (
+            (CARD_FILE, card_text(card)),
+            (LABELS_FILE, "".join(f"{label}\n" for label in card["labels"])),
+        ):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, text.encode())
+    return stream.getvalue()
+
+
+def card_text(card: dict[str, Any]) -> str:
+    """The card as it stands in a file: one line of JSON, keys in the order they were put in."""
+    return json.dumps(card, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _read_tflite(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None]:
+    if len(content) < 8 or content[4:8] != b"TFL3":
+        raise EdgestitchError(
+            f"{path} is not a TFLite model: it has no TFL3 mark", hint="export it again"
+        )
+    start = _zip_start(content)
+    if start == len(content):
+        if b"PK\x03\x04" in content[-65536:] and CARD_FILE.encode() in content[-65536:]:
+            raise EdgestitchError(
+                f"{path} is cut short: its card is not whole", hint="copy or export it again"
+            )
+        return content, None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if CARD_FILE not in archive.namelist():
+                return content[:start], None
+            text = archive.read(CARD_FILE)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
+        raise _damaged_card(path) from None
+    return content[:start], _parse_card(path, text)
+
+
+def _zip_start(content: bytes) -> int:
+    """Where the appended zip begins; the content's length when there is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return min((entry.header_offset for entry in archive.infolist()), default=len(content))
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError):
+        return len(content)
+
+
+def _read_onnx(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None]:
+    kept = []
+    card_json = None
+    seen = set()
+    try:
+        for field, start, end, value in _onnx_fields(content):
+            seen.add(field)
+            if field != _ONNX_METADATA_FIELD:
+                kept.append(content[start:end])
+                continue
+            entry = {f: v for f, _, _, v in _onnx_fields(value)}
+            if entry.get(1) == ONNX_KEY.encode():
+                card_json = entry.get(2, b"")
+    except ValueError:
+        seen.clear()
+    if not {1, 7} <= seen:  # ir_version and graph: what every ModelProto has
+        raise EdgestitchError(
+            f"{path} is not an ONNX model, or it is cut short", hint="copy or export it again"
+        )
+    return b"".join(kept), None if card_json is None else _parse_card(path, card_json)
+
+
+def _onnx_fields(content: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Top-level fields of a protobuf message: number, start, end, and the value of a byte field.
+
+    Source: the protobuf encoding guide (varint, 64-bit, length-delimited, 32-bit wire types).
+    """
+    position = 0
+    while position < len(content):
+        start = position
+        key, position = _varint(content, position)
+        wire, value = key & 7, b""
+        if wire == 0:
+            _, position = _varint(content, position)
+        elif wire == 2:
+            length, position = _varint(content, position)
+            value = content[position : position + length]
+            position += length
+        elif wire in (1, 5):
+            position += 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if position > len(content) or key >> 3 == 0:
+            raise ValueError("field runs past the end")
+        yield key >> 3, start, position, value
+
+
+def _varint(content: bytes, position: int) -> tuple[int, int]:
+    result = 0
+    for shift in range(0, 70, 7):
+        if position >= len(content):
+            raise ValueError("varint runs past the end")
+        byte = content[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+    raise ValueError("varint too long")
+
+
+def _parse_card(path: Path, text: bytes) -> dict[str, Any]:
+    try:
+        card = json.loads(text.decode())
+    except ValueError:
+        raise _damaged_card(path) from None
+    if not isinstance(card, dict):
+        raise _damaged_card(path)
+    schema = card.get("schema")
+    if isinstance(schema, int) and schema > CARD_SCHEMA:
+        raise EdgestitchError(
+            f"{path} has a card of schema {schema}, this edgestitch-runtime reads {CARD_SCHEMA}",
+            hint="pip install --upgrade edgestitch-runtime",
+        )
+    return card
+
+
+def _check_card(path: Path, card: dict[str, Any], format_: str, digest: str) -> None:
+    if not card.keys() >= _NEEDED or card["format"] != format_:
+        raise _damaged_card(path)
+    if card["hashes"].get("weights") != digest:
+        raise EdgestitchError(
+            f"{path} was altered after its export: its weights do not match the hash in its card",
+            hint="copy it again from where it was exported, or export it again",
+        )
+
+
+def _damaged_card(path: Path) -> EdgestitchError:
+    return EdgestitchError(f"{path} has a damaged card", hint="copy it again, or export it again")

@@ -1,0 +1,148 @@
+"""The command `edgestitch`: finds the commands of what is installed, and runs the one asked for.
+
+A distribution registers each command in the entry-point group `edgestitch.commands`. The module
+behind it has a docstring (its first line is the command's summary), `add_arguments(parser)` and
+`run(args) -> int`. Only the chosen module is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import NoReturn
+
+from .errors import EdgestitchError, os_error
+
+GROUP = "edgestitch.commands"
+# What to install for a command that is not there, in the order of a session.
+PROVIDERS = {
+    "train": "edgestitch-train",
+    "export": "edgestitch-export",
+    "classify": "edgestitch-runtime",
+    "inspect": "edgestitch-runtime",
+    "profile": "edgestitch-runtime",
+    "bench": "edgestitch-benchmarks",
+    "demo": "edgestitch",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors as one line and a hint."""
+
+    def error(self, message: str) -> NoReturn:
+        raise EdgestitchError(message, hint=f"`{self.prog} --help` lists what it takes")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line (without the program's name) and returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except EdgestitchError as error:
+        print(f"edgestitch: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nedgestitch: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `edgestitch ... | head` closed the pipe: nothing more to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        failed = os_error(f"use {error.filename or 'the output'}", error)
+        print(f"edgestitch: {failed.message}\nhint: {failed.hint}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("edgestitch: out of memory\nhint: give it fewer or smaller images", file=sys.stderr)
+        return 2
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"edgestitch {version('edgestitch-runtime')}")
+        return 0
+    name, rest = words[0], words[1:]
+    commands = _installed()
+    if name not in commands:
+        raise _unknown(name, commands)
+    module = importlib.import_module(commands[name].value)
+    summary = (module.__doc__ or "").strip()
+    parser = Parser(
+        prog=f"edgestitch {name}",
+        description=summary,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    try:
+        arguments = parser.parse_args(rest)
+    except SystemExit as stop:  # --help
+        return int(stop.code or 0)
+    return module.run(arguments)
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _unknown(name: str, commands: dict[str, EntryPoint]) -> EdgestitchError:
+    if name in PROVIDERS:
+        return EdgestitchError(
+            f"the command {name} is not installed here", hint=f"pip install {PROVIDERS[name]}"
+        )
+    if name.startswith("-"):
+        return EdgestitchError(
+            f"unknown flag {name}", hint="`edgestitch --help` lists the commands"
+        )
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, [*commands, *PROVIDERS], n=1)
+    guess = f"did you mean `edgestitch {close[0]}`? " if close else ""
+    return EdgestitchError(
+        f"there is no command {name!r}", hint=f"{guess}`edgestitch --help` lists the commands"
+    )
+
+
+def _overview() -> str:
+    commands = _installed()
+    ordered = [n for n in PROVIDERS if n in commands] + sorted(commands.keys() - PROVIDERS.keys())
+    missing = [n for n in PROVIDERS if n not in commands]
+    lines = [
+        "usage: edgestitch COMMAND [...]",
+        "",
+        "Takes a Keras classifier of small grayscale images to the edge, and shows what it cost.",
+        "",
+        "commands:",
+        *(f"  {name:<10}{_first_line(commands[name])}" for name in ordered),
+    ]
+    if missing:
+        lines += ["", "not installed here:"]
+        lines += [f"  {name:<10}pip install {PROVIDERS[name]}" for name in missing]
+    lines += ["", "`edgestitch COMMAND --help` explains a command; --version prints the version."]
+    return "\n".join(lines)
+
+
+def _first_line(point: EntryPoint) -> str:
+    """The first line of a command module's docstring, read from its source without importing it."""
+    package, _, module = point.value.rpartition(".")
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    for folder in folders:
+        source = Path(folder) / f"{module}.py"
+        if source.is_file():
+            with source.open(encoding="utf-8") as stream:
+                return stream.readline().strip().strip('"')
+    return ""

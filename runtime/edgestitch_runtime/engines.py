@@ -1,0 +1,189 @@
+"""The engines: what executes an artifact. A table from name to a small record.
+
+Only the chosen engine is imported, when a model is opened. An absent engine stays in the table with
+what to install.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
+
+import numpy as np
+
+from .card import Artifact
+from .errors import EdgestitchError
+
+
+class Session(Protocol):
+    """An opened model. `run` and the call that `bare` returns are for one thread at a time.
+
+    `input_shape` is (height, width), `input_dtype` what the model takes; `input_scale` and
+    `input_zero_point` are (1.0, 0) for a float input. The same for the output, of `classes` scores.
+    """
+
+    input_shape: tuple[int, int]
+    input_dtype: np.dtype
+    input_scale: float
+    input_zero_point: int
+    output_dtype: np.dtype
+    output_scale: float
+    output_zero_point: int
+    classes: int
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(n, height, width) of `input_dtype` to (n, classes) of `output_dtype`."""
+        ...
+
+    def shape_one(self, image: np.ndarray) -> np.ndarray:
+        """(height, width) of `input_dtype` in the shape that `bare` takes, at batch 1."""
+        ...
+
+    def bare(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The engine's call on one prepared image (set, invoke, get) to (1, classes), no more."""
+        ...
+
+    def single(self) -> Callable[[np.ndarray], np.ndarray]:
+        """A call from one image, (height, width) uint8, checked already, to (1, classes).
+
+        Each call that this returns is for one thread at a time; two of them may run together.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One engine: the module it imports, the distribution that brings it, the formats it runs."""
+
+    name: str
+    module: str
+    distribution: str
+    formats: frozenset[str]
+    opener: str  # "module:function" in this package; function(artifact, threads) -> Session
+
+    @property
+    def install(self) -> str:
+        return f"pip install 'edgestitch-runtime[{self.name}]'"
+
+
+# The order is the order in which engine="auto" tries them.
+ENGINES: dict[str, Engine] = {
+    "litert": Engine(
+        name="litert",
+        module="ai_edge_litert.interpreter",
+        distribution="ai-edge-litert",
+        formats=frozenset({"tflite"}),
+        opener="tflite_engine:open_litert",
+    ),
+    "tflite-runtime": Engine(
+        name="tflite-runtime",
+        module="tflite_runtime.interpreter",
+        distribution="tflite-runtime",
+        formats=frozenset({"tflite"}),
+        opener="tflite_engine:open_tflite_runtime",
+    ),
+    "onnxruntime": Engine(
+        name="onnxruntime",
+        module="onnxruntime",
+        distribution="onnxruntime",
+        formats=frozenset({"onnx"}),
+        opener="onnx_engine:open_onnxruntime",
+    ),
+}
+
+
+def installed(name: str) -> bool:
+    """Whether the engine's package is found; it may still be broken. Imports nothing."""
+    return importlib.util.find_spec(ENGINES[name].module.partition(".")[0]) is not None
+
+
+def engine_version(name: str) -> str:
+    """The version of the engine's distribution, or "unknown"."""
+    try:
+        return version(ENGINES[name].distribution)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str, Session]:
+    """Opens `artifact` on `engine` ("auto": the first in the table that opens it).
+
+    Returns the engine's name and the session. Raises EdgestitchError when the engine is unknown,
+    does not run this format, is not installed, is installed but broken, or refuses the model.
+    """
+    if engine != "auto":
+        return engine, _open(artifact, _lookup(engine, artifact), threads)
+    able = [e for e in ENGINES.values() if artifact.format in e.formats]
+    found = [e for e in able if installed(e.name)]
+    if not found:
+        raise EdgestitchError(
+            f"no engine for {artifact.format} is installed here",
+            hint=" or ".join(e.install for e in able),
+        )
+    first_error: EdgestitchError | None = None
+    for candidate in found:
+        try:
+            return candidate.name, _open(artifact, candidate, threads)
+        except EdgestitchError as error:
+            first_error = first_error or error
+    assert first_error is not None
+    raise first_error
+
+
+def _lookup(name: str, artifact: Artifact) -> Engine:
+    if name not in ENGINES:
+        raise EdgestitchError(
+            f"there is no engine {name!r}", hint=f"the engines are auto, {', '.join(ENGINES)}"
+        )
+    engine = ENGINES[name]
+    if artifact.format not in engine.formats:
+        able = ", ".join(e.name for e in ENGINES.values() if artifact.format in e.formats)
+        raise EdgestitchError(
+            f"{name} does not run {artifact.format} files", hint=f"--engine {able}, or auto"
+        )
+    if not installed(name):
+        raise EdgestitchError(f"the engine {name} is not installed here", hint=engine.install)
+    return engine
+
+
+def _open(artifact: Artifact, engine: Engine, threads: int) -> Session:
+    module_name, _, function = engine.opener.partition(":")
+    opener: Callable[[Artifact, Any, int], Session] = getattr(
+        importlib.import_module(f"{__package__}.{module_name}"), function
+    )
+    try:
+        package = importlib.import_module(engine.module)
+    except Exception as error:  # a broken native package raises whatever it likes
+        raise EdgestitchError(
+            f"the engine {engine.name} is installed but broken: {_one_line(error)}",
+            hint=f"{engine.install} into a fresh environment",
+        ) from None
+    try:
+        session = opener(artifact, package, threads)
+        _answers(session)
+    except EdgestitchError:
+        raise
+    except Exception as error:
+        raise EdgestitchError(
+            f"{engine.name} {engine_version(engine.name)} cannot run {artifact.path}: "
+            f"{_one_line(error)}",
+            hint="copy the file again if it may be damaged; else try a newer or another engine",
+        ) from None
+    return session
+
+
+def _answers(session: Session) -> None:
+    """One black image through the engine: tflite-runtime beside numpy 2 opens, and fails here."""
+    height, width = session.input_shape
+    scores = session.run(np.zeros((1, height, width), session.input_dtype))
+    if scores.shape != (1, session.classes):
+        raise ValueError(f"it answered {scores.shape}, expected {(1, session.classes)}")
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:297]}..."

@@ -1,0 +1,110 @@
+"""Profiles one artifact: the bare engine call and the whole `classify`, in alternating blocks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import machine, timing
+from .classifier import Classifier
+from .dataset import find_recorded
+from .errors import EdgestitchError
+from .run_folder import read_run
+from .timing import Latency, Timed
+from .worker import read_images
+
+PROFILE_SCHEMA = 1
+TIMED = (
+    "bare: the engine's own call on input it can take as it is: set, invoke, get.",
+    "classify: from a uint8 image to label, index and confidence, the bare call inside.",
+    "Not timed: starting Python, opening the artifact, reading and resizing pictures.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What one artifact costs on one engine here. `timer_ns` lies inside every sample."""
+
+    artifact: str
+    sha256: str
+    engine: str
+    engine_version: str
+    threads: int
+    images: str
+    bare: Latency
+    classify: Latency
+    timer_ns: float
+    numpy_version: str
+    machine: machine.Machine
+
+    @property
+    def ratio(self) -> float:
+        """The whole call over the bare one, of their medians."""
+        return self.classify.p50_us / self.bare.p50_us
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, schema 1."""
+        return {"schema": PROFILE_SCHEMA, "ratio": self.ratio, **asdict(self)}
+
+
+def profile(
+    artifact: Path,
+    *,
+    engine: str = "auto",
+    threads: int = 1,
+    images: Path | None = None,
+    min_seconds: float = 2.0,
+    min_runs: int = 1000,
+) -> Profile:
+    """Times `artifact` on `engine` with the images in `images` (.npy or IDX, uint8).
+
+    Without `images`, those of the run that the artifact lies in, else generated pixels; the result
+    says which. Both calls get at least `min_seconds` and `min_runs` each, in alternating blocks.
+    Raises EdgestitchError when artifact, engine or images cannot be used.
+    """
+    if not min_seconds > 0 or min_runs < 1:
+        raise EdgestitchError(
+            f"{min_seconds} seconds and {min_runs} runs cannot be timed",
+            hint="give more than 0 seconds and at least 1 run",
+        )
+    with Classifier.open(artifact, engine=engine, threads=threads) as classifier:
+        pixels, origin = _images(artifact, images, classifier.shape)
+        inputs = list(pixels[: timing.CYCLED_IMAGES])
+        prepare, call = classifier.bare()
+        classifier.classify(inputs[0])
+        latencies = timing.interleaved(
+            {
+                "bare": Timed(call=call, inputs=[prepare(image) for image in inputs]),
+                "classify": Timed(call=classifier.classify, inputs=inputs),
+            },
+            min_seconds=min_seconds,
+            min_runs=min_runs,
+        )
+        return Profile(
+            artifact=artifact.name,
+            sha256=hashlib.sha256(artifact.read_bytes()).hexdigest(),
+            engine=classifier.engine,
+            engine_version=classifier.engine_version,
+            threads=threads,
+            images=f"{len(inputs)} {origin}",
+            bare=latencies["bare"],
+            classify=latencies["classify"],
+            timer_ns=timing.timer_ns(),
+            numpy_version=np.__version__,
+            machine=machine.describe(),
+        )
+
+
+def _images(artifact: Path, images: Path | None, shape: tuple[int, int]) -> tuple[np.ndarray, str]:
+    if images is not None:
+        return read_images(images), f"images of {images.name}"
+    try:
+        run = read_run(artifact.absolute().parent.parent)
+        return find_recorded(run.record["data"]).test.images_u8, f"test images of {run.title}"
+    except (EdgestitchError, KeyError):
+        generated = np.random.default_rng(0).integers(0, 256, (timing.CYCLED_IMAGES, *shape))
+        return generated.astype(np.uint8), "images of generated pixels (no real ones at hand)"

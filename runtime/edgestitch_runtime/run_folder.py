@@ -1,0 +1,95 @@
+"""A run: one training, its folder. What export and bench read of it, and how the newest is found.
+
+```
+runs/NAME/model.keras   the float model
+runs/NAME/run.json      schema 1: model, data with hashes, split, recipe, history, accuracy
+runs/NAME/export/       the artifacts, NAME-PRECISION.EXT
+runs/NAME/bench/        report.html, report.md, report.json
+```
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import EdgestitchError, os_error
+
+RUNS = Path("runs")
+RUN_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as run.json records it; `record` is that file's content."""
+
+    folder: Path
+    name: str
+    title: str
+    record: dict[str, Any]
+
+    @property
+    def model_path(self) -> Path:
+        return self.folder / "model.keras"
+
+    @property
+    def export_folder(self) -> Path:
+        return self.folder / "export"
+
+    @property
+    def bench_folder(self) -> Path:
+        return self.folder / "bench"
+
+    def artifacts(self) -> list[Path]:
+        """The exported files of this run, sorted by name."""
+        suffixes = {".tflite", ".onnx"}
+        if not self.export_folder.is_dir():
+            return []
+        return sorted(p for p in self.export_folder.iterdir() if p.suffix in suffixes)
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`. Raises EdgestitchError when it is not a whole run of a known schema."""
+    path = folder / "run.json"
+    hint = "name a folder that `edgestitch train` wrote, such as runs/mlp"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EdgestitchError(f"{folder} is not a run: it has no run.json", hint=hint) from None
+    except OSError as error:
+        raise os_error(f"read {path}", error) from None
+    except ValueError:
+        raise EdgestitchError(f"{path} is not whole JSON", hint="train the run again") from None
+    needed = {"schema", "name", "title", "model", "data", "split", "accuracy"}
+    if not isinstance(record, dict) or not needed <= record.keys():
+        raise EdgestitchError(f"{path} is not the record of a run", hint=hint)
+    if record["schema"] != RUN_SCHEMA:
+        raise EdgestitchError(
+            f"{path} has schema {record['schema']}, this edgestitch reads {RUN_SCHEMA}",
+            hint="use the edgestitch that wrote it, or train again",
+        )
+    if not (folder / "model.keras").is_file():
+        raise EdgestitchError(f"{folder} has no model.keras", hint="train the run again")
+    return Run(folder=folder, name=record["name"], title=record["title"], record=record)
+
+
+def newest_run(runs: Path = RUNS) -> Run:
+    """The run in the folder `runs` whose run.json was written last."""
+    try:
+        records = [p for p in runs.glob("*/run.json") if not p.parent.name.startswith(".")]
+        newest = max(records, key=lambda p: (p.stat().st_mtime_ns, p.parent.name), default=None)
+    except OSError as error:
+        raise os_error(f"read {runs}", error) from None
+    if newest is None:
+        raise EdgestitchError(
+            f"there is no run in the folder {runs}",
+            hint="`edgestitch train` makes one, or name a run folder or a .keras file",
+        )
+    return read_run(newest.parent)
+
+
+def find_run(path: Path | None) -> Run:
+    """The run in `path`, or the newest one when `path` is None."""
+    return newest_run() if path is None else read_run(path)
