@@ -1,0 +1,137 @@
+"""Exports a run or a .keras file to quantized TFLite or ONNX, and measures what it cost.
+
+    edgestitch export --format tflite --int8      the newest run, integers only
+    edgestitch export runs/mlp --all              every format at every precision
+    edgestitch export my.keras --data FOLDER --format onnx --float32
+
+Each artifact is judged on the test images by the runtime itself. A run's data is found again by its
+hashes; the calibration images for int8 are taken from train.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.run_folder import find_run
+
+if TYPE_CHECKING:
+    from .exporting import Exported
+
+PRECISION_FLAGS = {
+    "float32": "as trained",
+    "float16": "weights in half precision (tflite)",
+    "dynamic": "int8 weights, float activations",
+    "int8": "integers only",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        nargs="?",
+        type=Path,
+        metavar="RUN",
+        help="a run folder or .keras file (newest run)",
+    )
+    parser.add_argument("--format", action="append", metavar="F", help="tflite or onnx; repeatable")
+    for precision, meaning in PRECISION_FLAGS.items():
+        parser.add_argument(f"--{precision}", action="store_true", help=meaning)
+    parser.add_argument("--all", action="store_true", help="every precision of the format(s)")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the data lies")
+    parser.add_argument("--name", help="the artifacts' name (default: the run's or the file's)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where artifacts go (RUN/export)"
+    )
+    parser.add_argument(
+        "--calibration-images", type=int, default=500, metavar="N", help="for int8 (default 500)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the calibration choice (default 0)")
+    parser.add_argument("--force", action="store_true", help="overwrite artifacts that differ")
+    parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.calibration_images < 1 or args.seed < 0:
+        raise EdgestitchError(
+            "--calibration-images must be at least 1 and --seed at least 0", hint="leave them out"
+        )
+    if args.name is not None and (not args.name or Path(args.name).name != args.name):
+        raise EdgestitchError(f"--name {args.name!r} is no file name", hint="letters and digits do")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    wanted = _wanted(args)
+    if args.model is None or args.model.suffix != ".keras":
+        find_run(args.model)  # a missing run is said before TensorFlow is loaded
+    print("loading TensorFlow, the model and its data ...", file=sys.stderr)
+    from edgestitch_runtime.native_output import quiet_native_output
+
+    with quiet_native_output():  # TensorFlow looks for a GPU, and says so
+        from .exporting import export_source
+        from .source import open_source
+
+        source = open_source(args.model, data=args.data)
+    done = []
+    for format_, precision in wanted:
+        print(f"exporting {format_} at {precision} ...", file=sys.stderr)
+        exported = export_source(
+            source,
+            format=format_,
+            precision=precision,
+            name=args.name,
+            out=args.out,
+            calibration_images=args.calibration_images,
+            seed=args.seed,
+            overwrite=args.force,
+        )
+        if not args.json:
+            print(_as_text(exported), flush=True)
+        done.append(exported)
+    if args.json:
+        print(json.dumps([_as_json(e) for e in done], indent=2))
+    return 0
+
+
+def _wanted(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """The (format, precision) pairs that the flags name; asks for nothing that cannot be made."""
+    precisions = [p for p in PRECISION_FLAGS if getattr(args, p)]
+    if args.all and precisions:
+        raise EdgestitchError(
+            f"--all and --{precisions[0]} contradict each other", hint="give one of them"
+        )
+    if not args.all and (not precisions or not args.format):
+        raise EdgestitchError(
+            "nothing was asked for: a format and a precision are needed",
+            hint="--format tflite --int8, or --all",
+        )
+    from .pairs import PRECISIONS_OF, check_pair
+
+    formats = args.format or list(PRECISIONS_OF)
+    for format_ in formats:
+        for precision in precisions or [None]:
+            check_pair(format_, precision)
+    return [(f, p) for f in dict.fromkeys(formats) for p in (precisions or PRECISIONS_OF[f])]
+
+
+def _as_text(exported: Exported) -> str:
+    found = exported.agreement
+    low, high = found.drop_interval_pp
+    return (
+        f"{exported.path}  {exported.bytes:,} bytes, {exported.status}\n"
+        f"  {100 * found.accuracy:.2f} % right ({found.artifact_correct:,} of {found.n:,}, "
+        f"{exported.engine} {exported.engine_version}); float {100 * found.float_accuracy:.2f} %\n"
+        f"  {found.changed} answers changed ({100 * found.changed / found.n:.2f} %): "
+        f"{found.lost} lost, {found.won} won, exact McNemar p = {found.mcnemar_p:.3g}\n"
+        f"  drop {found.drop_pp:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, "
+        f"one-sided upper bound {found.drop_upper_pp:+.2f}"
+    )
+
+
+def _as_json(exported: Exported) -> dict[str, Any]:
+    return asdict(exported) | {"path": str(exported.path)}

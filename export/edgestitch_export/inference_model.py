@@ -1,0 +1,189 @@
+"""A Keras model as it is exported: loaded, checked, and rewritten for inference.
+
+The rewrite changes no answer: input scaling is multiplied into the first weights, flattening gets a
+shape that is constant but for the batch, and layers that only act in training go.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgestitch_runtime.errors import EdgestitchError, os_error
+
+MAX_SIDE = 64  # "a few dozen pixels a side"
+_TRAINING_ONLY = (
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.GaussianNoise,
+    keras.layers.GaussianDropout,
+    keras.layers.RandomFlip,
+    keras.layers.RandomTranslation,
+)
+_SHAPE_ONLY = (keras.layers.Flatten, keras.layers.Reshape)
+_LINEAR = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+@keras.saving.register_keras_serializable(package="edgestitch")
+class BatchReshape(keras.layers.Layer):
+    """Reshapes (n, ...) to (n, *target) with a constant shape operand.
+
+    Keras's own Flatten and Reshape read the batch size at run time, which leaves SHAPE,
+    STRIDED_SLICE and PACK in a TFLite graph.
+    """
+
+    def __init__(self, target: tuple[int, ...], name: str) -> None:
+        super().__init__(name=name)
+        self.target = target
+
+    def call(self, inputs: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.reshape(inputs, (-1, *self.target))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], *self.target)
+
+
+def load_keras(path: Path) -> keras.Model:
+    """The model in a .keras file. No code in the file is run.
+
+    Raises EdgestitchError when the file is missing, damaged, or not a classifier of one input,
+    (n, height, width) or (n, height, width, 1), and one output, (n, classes), with finite weights.
+    """
+    hint = "give a file that Keras 3 saved with model.save('NAME.keras')"
+    try:
+        content_ok = zipfile.is_zipfile(path) if path.is_file() else None
+    except OSError as error:
+        raise os_error(f"read {path}", error) from None
+    if content_ok is None:
+        raise EdgestitchError(f"{path} is not there, or is no file", hint=hint)
+    if not content_ok:
+        raise EdgestitchError(f"{path} is not a Keras model: it is empty, cut or no zip", hint=hint)
+    try:
+        model: Any = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what the content happens to break
+        reason = " ".join(str(error).split())[:200]
+        raise EdgestitchError(f"{path} cannot be loaded by Keras: {reason}", hint=hint) from None
+    return check_classifier(model, path)
+
+
+def check_classifier(model: keras.Model, path: Path) -> keras.Model:
+    """Returns `model` when it is a classifier of small gray images; EdgestitchError otherwise."""
+    inputs, outputs = model.inputs, model.outputs
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise EdgestitchError(
+            f"{path} has {len(inputs)} inputs and {len(outputs)} outputs, expected one of each",
+            hint="export a classifier of one image",
+        )
+    shape, out = tuple(inputs[0].shape), tuple(outputs[0].shape)
+    sized = len(shape) in (3, 4) and all(n and n <= MAX_SIDE for n in shape[1:3])
+    if not sized or (len(shape) == 4 and shape[3] != 1):
+        raise EdgestitchError(
+            f"{path} takes {shape}, expected (n, height, width) or (n, height, width, 1) with at "
+            f"most {MAX_SIDE} pixels a side",
+            hint="edgestitch is for classifiers of small grayscale images",
+        )
+    if len(out) != 2 or not out[1] or out[1] < 2:
+        raise EdgestitchError(
+            f"{path} gives {out}, expected (n, classes) with at least 2 classes",
+            hint="end the model with a Dense layer of one unit a class",
+        )
+    if not all(np.isfinite(w).all() for w in model.get_weights()):
+        raise EdgestitchError(
+            f"{path} has weights that are not finite", hint="train it again at a lower rate"
+        )
+    return model
+
+
+def image_size(model: keras.Model) -> tuple[int, int]:
+    """(height, width) of the images that `model` takes."""
+    shape = model.inputs[0].shape
+    return int(shape[1]), int(shape[2])
+
+
+def output_kind(model: keras.Model) -> str:
+    """ "probabilities" when the model ends in a softmax, else "logits"."""
+    last = model.layers[-1]
+    softmax = isinstance(last, keras.layers.Softmax) or (
+        getattr(last, "activation", None) is keras.activations.softmax
+    )
+    return "probabilities" if softmax else "logits"
+
+
+def for_inference(model: keras.Model) -> keras.Model:
+    """A copy of `model` that computes the same answers with fewer operators.
+
+    A Rescaling that feeds a Dense or convolution through shape-only layers is folded into its
+    weights; one whose offset a padded convolution would smear at the border is left alone.
+    """
+    rescaling, target = _foldable_rescaling(model)
+
+    def rewritten(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer is rescaling or isinstance(layer, _TRAINING_ONLY):
+            return keras.layers.Identity(name=layer.name)
+        if isinstance(layer, _SHAPE_ONLY):
+            return BatchReshape(
+                tuple(int(n) for n in _tensors(layer.output)[0].shape[1:]), name=layer.name
+            )
+        return layer.__class__.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=rewritten)
+    for layer in model.layers:
+        if layer.weights:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    if rescaling is not None and target is not None:
+        _scale_weights(copy.get_layer(target.name), rescaling.scale, rescaling.offset)
+    return copy
+
+
+def _foldable_rescaling(
+    model: keras.Model,
+) -> tuple[keras.layers.Rescaling | None, keras.layers.Layer | None]:
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Rescaling) or not _is_scalar(layer):
+            continue
+        position = _only_consumer(model, layer)
+        while isinstance(position, (*_SHAPE_ONLY, *_TRAINING_ONLY)):
+            position = _only_consumer(model, position)
+        if isinstance(position, _LINEAR) and position.use_bias:
+            padded = getattr(position, "padding", "valid") != "valid"
+            if not padded or float(layer.offset) == 0.0:
+                return layer, position
+    return None, None
+
+
+def _only_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers.Layer | None:
+    """The layer that alone takes what `layer` gives; None when there is none or several."""
+    if isinstance(model, keras.Sequential):  # its layers have been called more than once
+        after = model.layers[model.layers.index(layer) + 1 :]
+        return after[0] if after else None
+    takers = [
+        other for other in model.layers if any(t is layer.output for t in _tensors(other.input))
+    ]
+    return takers[0] if len(takers) == 1 else None
+
+
+def _tensors(value: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_scalar(layer: keras.layers.Rescaling) -> bool:
+    return np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
+
+
+def _scale_weights(layer: keras.layers.Layer, scale: float, offset: float) -> None:
+    """y = W (s x + o) + b  becomes  y = (s W) x + (b + o sum(W)), summed in float64."""
+    kernel, bias = (w.astype(np.float64) for w in layer.get_weights())
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        summed = kernel.sum(axis=(0, 1)).reshape(-1)
+    else:
+        summed = kernel.sum(axis=tuple(range(kernel.ndim - 1)))
+    layer.set_weights(
+        [(kernel * scale).astype(np.float32), (bias + offset * summed).astype(np.float32)]
+    )

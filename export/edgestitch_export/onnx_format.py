@@ -1,0 +1,170 @@
+"""ONNX: conversion through tf2onnx, and quantization with ONNX Runtime's own tools."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import tensorflow as tf
+import tf2onnx
+from onnx import TensorProto
+from onnxruntime import quantization
+
+from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.native_output import quiet_native_output
+
+from .calibration import Calibration
+from .frozen_graph import INPUT_NAME
+from .onnx_canonical import canonical
+
+OPSET = 17  # the newest that ONNX Runtime 1.12 reads, by its compatibility table
+LEAST_ONNXRUNTIME = "1.12.0"
+SHAPE_ONLY = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"}
+PROBABILITY_SCALE = np.float32(1 / 255)  # uint8 probabilities: 0..255 are 0..1
+
+
+def convert(model: keras.Model, precision: str, calibration: Calibration, kind: str) -> bytes:
+    """The ModelProto of `model` (already rewritten for inference) at `precision`, without a card.
+
+    `kind` is "probabilities" or "logits". The batch dimension is free; input and output are called
+    pixels and scores. int8 takes and gives uint8; the others float32.
+    """
+    try:
+        with quiet_native_output(), tempfile.TemporaryDirectory() as scratch:
+            plain = _float32(model, Path(scratch))
+            if precision == "dynamic":
+                plain = _dynamic(plain, Path(scratch))
+            elif precision == "int8":
+                plain = _int8(plain, Path(scratch), calibration, kind)
+    except EdgestitchError:
+        raise
+    except Exception as error:  # tf2onnx and onnxruntime raise what they like
+        reason = " ".join(str(error).split())[:300]
+        raise EdgestitchError(
+            f"this model cannot be made into {precision} ONNX: {reason}",
+            hint="see whether --float32 works; if it does, a layer does not quantize",
+        ) from None
+    finished = canonical(plain)
+    onnx.checker.check_model(finished, full_check=True)
+    return finished.SerializeToString(deterministic=True)
+
+
+def _float32(model: keras.Model, scratch: Path) -> onnx.ModelProto:
+    """tf2onnx, then ONNX Runtime's basic rewrites: constants folded, MatMul and Add made Gemm."""
+    shape = [None, *(int(n) for n in model.inputs[0].shape[1:])]
+    signature = [tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)]
+    function = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
+    raw, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    source, target = scratch / "raw.onnx", scratch / "basic.onnx"
+    onnx.save(raw, source)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return canonical(onnx.load(target))
+
+
+def _dynamic(plain: onnx.ModelProto, scratch: Path) -> onnx.ModelProto:
+    source, target = scratch / "float32.onnx", scratch / "dynamic.onnx"
+    onnx.save(plain, source)
+    quantization.quantize_dynamic(
+        source, target, weight_type=quantization.QuantType.QInt8, per_channel=True,
+        reduce_range=True,
+    )  # fmt: skip
+    return onnx.load(target)
+
+
+def _int8(
+    plain: onnx.ModelProto, scratch: Path, calibration: Calibration, kind: str
+) -> onnx.ModelProto:
+    """QDQ with uint8 activations and per-channel int8 weights of seven bits.
+
+    On x86 processors without VNNI, a pair of products uint8 x int8 is summed in 16 bits and
+    saturates; weights within 64 of zero cannot (2 * 255 * 64 = 32,640): see
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range".
+    """
+    source, target = scratch / "float32.onnx", scratch / "int8.onnx"
+    onnx.save(plain, source)
+    unit = {"scale": np.array(1.0, np.float32), "zero_point": np.array(0, np.uint8)}
+    ranges: dict[str, list[dict[str, Any]]] = {
+        name: [dict(unit)] for name in _same_values_as_input(plain)
+    }
+    if kind == "probabilities":
+        ranges[plain.graph.output[0].name] = [
+            {"scale": np.array(PROBABILITY_SCALE), "zero_point": np.array(0, np.uint8)}
+        ]
+    quantization.quantize_static(
+        source,
+        target,
+        _Reader(calibration.images_u8, plain),
+        quant_format=quantization.QuantFormat.QDQ,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,
+        extra_options={"TensorQuantOverrides": ranges},
+    )
+    model = onnx.load(target)
+    _take_uint8(model)
+    _give_uint8(model)
+    return model
+
+
+class _Reader(quantization.CalibrationDataReader):
+    def __init__(self, images_u8: np.ndarray, model: onnx.ModelProto) -> None:
+        source = model.graph.input[0]
+        dims = [d.dim_value for d in source.type.tensor_type.shape.dim[1:]]
+        self._feeds = (
+            {source.name: image.astype(np.float32).reshape(1, *dims)} for image in images_u8
+        )
+
+    def get_next(self) -> Any:
+        """The next feed, or None after the last: the protocol of the base class."""
+        return next(self._feeds, None)
+
+
+def _same_values_as_input(model: onnx.ModelProto) -> list[str]:
+    """The input and what shape-only operators make of it: tensors that hold raw pixels."""
+    names = [model.graph.input[0].name]
+    for node in model.graph.node:  # in topological order
+        if node.op_type in SHAPE_ONLY and node.input[0] in names:
+            names.append(node.output[0])
+    return names
+
+
+def _take_uint8(model: onnx.ModelProto) -> None:
+    """Moves the first QuantizeLinear out of the model: the caller has uint8 pixels already."""
+    pixels = _same_values_as_input(model)
+    quantizers = [
+        n for n in model.graph.node if n.op_type == "QuantizeLinear" and n.input[0] in pixels
+    ]
+    renamed = {n.output[0]: n.input[0] for n in quantizers}
+    values = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
+    for node in quantizers:
+        if values[node.input[1]] != 1 or values[node.input[2]] != 0:
+            raise EdgestitchError(
+                f"the quantizer gave the pixels scale {values[node.input[1]]}, expected 1",
+                hint="this is a defect in edgestitch: please report it",
+            )
+        model.graph.node.remove(node)
+    for node in model.graph.node:
+        for k, name in enumerate(node.input):
+            node.input[k] = renamed.get(name, name)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    del model.graph.value_info[:]
+
+
+def _give_uint8(model: onnx.ModelProto) -> None:
+    """Drops the last DequantizeLinear: the runtime reads the scale from the card."""
+    output = model.graph.output[0]
+    last = next(n for n in model.graph.node if output.name in n.output)
+    if last.op_type != "DequantizeLinear":
+        return
+    model.graph.node.remove(last)
+    output.name = last.input[0]
+    output.type.tensor_type.elem_type = TensorProto.UINT8

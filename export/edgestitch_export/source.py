@@ -1,0 +1,152 @@
+"""What is exported: the float model, the images it is judged on, and where artifacts go."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgestitch_runtime.dataset import (
+    FILES,
+    Dataset,
+    find_recorded,
+    places,
+    read_idx_folder,
+    split_train,
+)
+from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.run_folder import find_run
+
+from .inference_model import image_size, load_keras
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A float model with its data. `float_index` is its top-1 answer for each test image, (n,)."""
+
+    name: str
+    title: str
+    model: keras.Model
+    model_sha256: str
+    dataset: Dataset
+    train_indices: np.ndarray  # (k,) int64: train images without validation
+    split: dict[str, Any]  # validation_count and seed; validation_count 0 when none was taken
+    float_index: np.ndarray
+    folder: Path  # where artifacts go unless told otherwise
+
+
+def open_source(path: Path | None, *, data: Path | None) -> Source:
+    """Loads a run (None: the newest) or a .keras file, finds its data, and answers the test images.
+
+    A model inside a run folder is that run's; a bare .keras file needs `data`, a folder of IDX
+    files or the name of a known data set. Raises EdgestitchError when anything does not fit.
+    """
+    if path is not None and path.suffix == ".keras" and not _is_run_model(path):
+        return _from_keras_file(path, data)
+    if path is not None and path.is_file() and not _is_run_model(path):
+        raise EdgestitchError(
+            f"{path} is neither a run folder nor a .keras file",
+            hint="give runs/NAME, or a model that Keras 3 saved as NAME.keras",
+        )
+    run = find_run(path.parent if path is not None and _is_run_model(path) else path)
+    model = load_keras(run.model_path)
+    digest = _sha256(run.model_path)
+    if digest != run.record["model"]["sha256"]:
+        raise EdgestitchError(
+            f"{run.model_path} is not the model that run.json describes: its hash differs",
+            hint="train the run again, or export the .keras file from another folder with --data",
+        )
+    dataset = find_recorded(run.record["data"], folder=data)
+    split = run.record["split"]
+    train_indices, _ = split_train(
+        dataset.train.labels, validation_count=split["validation_count"], seed=split["seed"]
+    )
+    return _source(
+        name=run.name,
+        title=run.title,
+        model=model,
+        digest=digest,
+        dataset=dataset,
+        train_indices=train_indices,
+        split={k: split[k] for k in ("validation_count", "seed")},
+        folder=run.export_folder,
+    )
+
+
+def _is_run_model(path: Path) -> bool:
+    return path.name == "model.keras" and (path.parent / "run.json").is_file()
+
+
+def _from_keras_file(path: Path, data: Path | None) -> Source:
+    model = load_keras(path)
+    if data is None:
+        raise EdgestitchError(
+            f"{path} stands alone: the data to calibrate and judge it on is not known",
+            hint="--data FOLDER names four IDX files, MNIST layout; --data fashion-mnist works",
+        )
+    folder = data
+    if not data.is_dir() and data.parent == Path():
+        folder = next((p for p in places(data.name) if (p / f"{FILES[0]}.gz").is_file()), data)
+    dataset = read_idx_folder(folder)
+    return _source(
+        name=path.stem,
+        title=f"{path.stem} on {dataset.name}",
+        model=model,
+        digest=_sha256(path),
+        dataset=dataset,
+        train_indices=np.arange(len(dataset.train.labels)),
+        split={"validation_count": 0, "seed": 0},
+        folder=path.parent / "export",
+    )
+
+
+def _source(
+    *,
+    name: str,
+    title: str,
+    model: keras.Model,
+    digest: str,
+    dataset: Dataset,
+    train_indices: np.ndarray,
+    split: dict[str, Any],
+    folder: Path,
+) -> Source:
+    size = image_size(model)
+    if dataset.test.images_u8.shape[1:] != size:
+        raise EdgestitchError(
+            f"the model takes images of {size}, the data has {dataset.test.images_u8.shape[1:]}",
+            hint="name the data that the model was trained on",
+        )
+    classes = int(model.outputs[0].shape[1])
+    if len(dataset.labels) != classes:
+        raise EdgestitchError(
+            f"the model has {classes} classes, the data {len(dataset.labels)}",
+            hint="name the data that the model was trained on; labels.txt beside it names classes",
+        )
+    return Source(
+        name=name,
+        title=title,
+        model=model,
+        model_sha256=digest,
+        dataset=dataset,
+        train_indices=train_indices,
+        split=split,
+        float_index=float_answers(model, dataset.test.images_u8),
+        folder=folder,
+    )
+
+
+def float_answers(model: keras.Model, images_u8: np.ndarray) -> np.ndarray:
+    """The Keras model's top-1 answers, (n,) int64, for (n, height, width) uint8 images."""
+    shaped = images_u8.reshape(-1, *(int(n) for n in model.inputs[0].shape[1:]))
+    call: Any = model.predict
+    scores = call(shaped.astype(np.float32), batch_size=500, verbose=0)
+    return scores.argmax(axis=1)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,132 @@
+"""TFLite: conversion at each precision, and the contract that the written file must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.native_output import quiet_native_output
+
+from .calibration import Calibration
+from .frozen_graph import frozen_function
+
+_TYPES = {v: k for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
+_OPERATORS = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+
+
+def convert(model: keras.Model, precision: str, calibration: Calibration) -> bytes:
+    """The flatbuffer of `model` (already rewritten for inference) at `precision`."""
+    pinned = "0..255" if precision == "int8" else "none"
+    function = frozen_function(model, fixed_input_range=pinned)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        shape = [1, *(int(n) for n in model.inputs[0].shape[1:])]
+
+        def one_by_one() -> Iterator[list[np.ndarray]]:
+            for image in calibration.images_u8:
+                yield [image.astype(np.float32).reshape(shape)]
+
+        converter.representative_dataset = one_by_one
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    try:
+        with quiet_native_output():
+            return converter.convert()
+    except Exception as error:  # the converter raises its own and RuntimeError, ValueError, ...
+        reason = " ".join(str(error).split())[:300]
+        raise EdgestitchError(
+            f"TensorFlow's converter cannot make {precision} TFLite of this model: {reason}",
+            hint="see whether --float32 works; if it does, a layer does not quantize",
+        ) from None
+
+
+def read_back(flatbuffer: bytes) -> dict[str, Any]:
+    """What a TFLite file holds, read from its bytes, for the card and for `check`.
+
+    `operators` in order, `tensor_types` (a set as a sorted list), `input` and `output` with shape,
+    dtype, scale and zero point, and `min_runtime_version` as the converter recorded it.
+    """
+    model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    if len(model.subgraphs) != 1:
+        raise EdgestitchError(
+            f"the converter wrote {len(model.subgraphs)} subgraphs, expected 1",
+            hint="models with control flow cannot be exported",
+        )
+    graph = model.subgraphs[0]
+    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes]
+    return {
+        "operators": [_OPERATORS[codes[op.opcodeIndex]] for op in graph.operators],
+        "tensor_types": sorted({_TYPES[t.type] for t in graph.tensors}),
+        "input": _describe(graph.tensors[graph.inputs[0]]),
+        "output": _describe(graph.tensors[graph.outputs[0]]),
+        "min_runtime_version": _min_runtime_version(model),
+    }
+
+
+def check(facts: dict[str, Any], precision: str) -> None:
+    """Raises EdgestitchError unless `facts` (from `read_back`) keep the contract of `precision`."""
+    if precision != "int8":
+        if facts["input"]["dtype"] != "float32" or facts["output"]["dtype"] != "float32":
+            raise _broken(f"{precision} TFLite must have float32 in and out", facts)
+        return
+    source, target = facts["input"], facts["output"]
+    floats = [t for t in facts["tensor_types"] if t.startswith(("FLOAT", "BFLOAT"))]
+    if floats:
+        raise _broken(f"int8 TFLite holds {', '.join(floats)} tensors", facts)
+    if (source["dtype"], source["scale"], source["zero_point"]) != ("int8", 1.0, -128):
+        raise _broken(f"int8 TFLite takes {source}, not int8 of scale 1, zero point -128", facts)
+    if target["dtype"] != "int8":
+        raise _broken(f"int8 TFLite gives {target['dtype']}, not int8", facts)
+    dynamic = {"SHAPE", "STRIDED_SLICE", "PACK"} & set(facts["operators"])
+    if dynamic:
+        raise _broken(f"flattening left {', '.join(sorted(dynamic))} behind", facts)
+
+
+def least_engines(facts: dict[str, Any]) -> dict[str, str]:
+    """The least engine versions, from the converter's own record of operator versions."""
+    return {"litert": "1.0.0", "tflite-runtime": facts["min_runtime_version"] or "unknown"}
+
+
+def _describe(tensor: Any) -> dict[str, Any]:
+    signature = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+    scale, zero_point = _quantization(tensor.quantization)
+    return {
+        "shape": [None if n == -1 else int(n) for n in signature],
+        "dtype": _TYPES[tensor.type].lower(),
+        "scale": scale,
+        "zero_point": zero_point,
+    }
+
+
+def _quantization(parameters: Any) -> tuple[float | None, int | None]:
+    if parameters is None or parameters.scale is None:
+        return None, None
+    return float(parameters.scale[0]), int(parameters.zeroPoint[0])
+
+
+def _min_runtime_version(model: Any) -> str:
+    for entry in model.metadata or []:
+        if entry.name == b"min_runtime_version":
+            data = model.buffers[entry.buffer].data
+            return bytes(data).rstrip(b"\0").decode()
+    return ""
+
+
+def _broken(message: str, facts: dict[str, Any]) -> EdgestitchError:
+    return EdgestitchError(
+        f"the converted file breaks edgestitch's contract: {message} "
+        f"(operators: {', '.join(facts['operators'])})",
+        hint="nothing was written; a layer of this model does not quantize with this converter",
+        exit_code=1,
+    )

@@ -1,0 +1,145 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgestitch_runtime.errors import EdgestitchError
+
+keras = pytest.importorskip("keras")
+layers = keras.layers
+
+from edgestitch_export.inference_model import check_classifier, for_inference, output_kind  # noqa: E402
+
+
+def built(*stack, shape=(28, 28)):
+    model = keras.Sequential([keras.Input(shape), *stack])
+    generator = np.random.default_rng(0)
+    for layer in model.layers:  # biases too, so that a lost one shows
+        layer.set_weights([generator.normal(0, 0.1, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def kinds(model) -> list[str]:
+    return [type(layer).__name__ for layer in model.layers]
+
+
+CONVERTED = {
+    "dense": built(layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(5)),
+    "dense with offset": built(
+        layers.Rescaling(1 / 127.5, -1.0), layers.Flatten(), layers.Dense(5)
+    ),
+    "dropout between": built(
+        layers.Rescaling(1 / 255), layers.Flatten(), layers.Dropout(0.5), layers.Dense(5)
+    ),
+    "valid convolution with offset": built(
+        layers.Reshape((28, 28, 1)),
+        layers.Rescaling(1 / 127.5, -1.0),
+        layers.Conv2D(3, 3),
+        layers.Flatten(),
+        layers.Dense(5),
+    ),
+    "same convolution": built(
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(3, 3, padding="same"),
+        layers.Flatten(),
+        layers.Dense(5),
+        shape=(28, 28, 1),
+    ),
+    "depthwise with offset": built(
+        layers.Rescaling(1 / 255, 0.25),
+        layers.DepthwiseConv2D(3, depth_multiplier=2),
+        layers.Flatten(),
+        layers.Dense(5),
+        shape=(28, 28, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_scaling_is_folded_and_no_answer_changes(name, mini_test):
+    model = CONVERTED[name]
+    rewritten = for_inference(model)
+    assert "Rescaling" not in kinds(rewritten)
+    assert "Dropout" not in kinds(rewritten)
+    assert "Flatten" not in kinds(rewritten)
+    images = mini_test[0][:20].astype(np.float32).reshape(-1, *model.inputs[0].shape[1:])
+    expected = np.asarray(model(images))
+    np.testing.assert_allclose(np.asarray(rewritten(images)), expected, rtol=2e-4, atol=2e-4)
+
+
+def test_an_offset_before_a_padded_convolution_is_left_alone(mini_test):
+    model = built(
+        layers.Rescaling(1 / 127.5, -1.0),
+        layers.Conv2D(3, 3, padding="same"),
+        layers.Flatten(),
+        layers.Dense(5),
+        shape=(28, 28, 1),
+    )
+    rewritten = for_inference(model)
+    assert "Rescaling" in kinds(rewritten)
+    images = mini_test[0][:20].astype(np.float32)[..., None]
+    np.testing.assert_allclose(np.asarray(rewritten(images)), np.asarray(model(images)), atol=1e-4)
+
+
+def test_scaling_that_two_layers_take_is_left_alone(mini_test):
+    pixels = keras.Input((28, 28))
+    scaled = layers.Flatten()(layers.Rescaling(1 / 255)(pixels))
+    model = keras.Model(pixels, layers.Add()([layers.Dense(4)(scaled), layers.Dense(4)(scaled)]))
+    rewritten = for_inference(model)
+    assert "Rescaling" in kinds(rewritten)
+    images = mini_test[0][:20].astype(np.float32)
+    np.testing.assert_allclose(np.asarray(rewritten(images)), np.asarray(model(images)), atol=1e-4)
+
+
+def test_a_functional_model_is_folded_too(mini_test):
+    pixels = keras.Input((28, 28))
+    hidden = layers.Dense(8, activation="relu")(layers.Flatten()(layers.Rescaling(1 / 255)(pixels)))
+    model = keras.Model(pixels, layers.Dense(4)(hidden))
+    rewritten = for_inference(model)
+    assert "Rescaling" not in kinds(rewritten)
+    images = mini_test[0][:20].astype(np.float32)
+    np.testing.assert_allclose(np.asarray(rewritten(images)), np.asarray(model(images)), atol=1e-4)
+
+
+def test_the_model_given_is_not_changed(mini_test):
+    model = CONVERTED["dense"]
+    before = [w.copy() for w in model.get_weights()]
+    for_inference(model)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_the_kind_of_output_is_read_from_the_last_layer():
+    assert output_kind(built(layers.Flatten(), layers.Dense(4, "softmax"))) == "probabilities"
+    assert (
+        output_kind(built(layers.Flatten(), layers.Dense(4), layers.Softmax())) == "probabilities"
+    )
+    assert output_kind(built(layers.Flatten(), layers.Dense(4))) == "logits"
+
+
+def _two_inputs():
+    a, b = keras.Input((28, 28)), keras.Input((28, 28))
+    return keras.Model([a, b], layers.Dense(3)(layers.Flatten()(layers.Add()([a, b]))))
+
+
+def _not_finite():
+    model = built(layers.Flatten(), layers.Dense(3))
+    model.layers[-1].set_weights([np.full((784, 3), np.nan), np.zeros(3)])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_two_inputs, "2 inputs"),
+        (lambda: built(layers.Flatten(), layers.Dense(3), shape=(28, 28, 3)), "28, 28, 3"),
+        (lambda: built(layers.Flatten(), layers.Dense(3), shape=(224, 224)), "64 pixels"),
+        (lambda: built(layers.Dense(3)), "classes"),
+        (lambda: built(layers.Flatten(), layers.Dense(1)), "at least 2 classes"),
+        (_not_finite, "not finite"),
+    ],
+)
+def test_what_is_no_small_gray_classifier_is_refused(make, said):
+    with pytest.raises(EdgestitchError, match=said) as caught:
+        check_classifier(make(), Path("x.keras"))
+    assert caught.value.hint
