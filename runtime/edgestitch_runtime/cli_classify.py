@@ -48,8 +48,11 @@ def run(args: argparse.Namespace) -> int:
     model = model or _newest_artifact()
 
     from .classifier import Classifier
+    from .native_output import quiet_native_output
 
-    with Classifier.open(model, engine=args.engine, threads=args.threads) as classifier:
+    with quiet_native_output():  # an engine says which delegate it made
+        classifier = Classifier.open(model, engine=args.engine, threads=args.threads)
+    with classifier:
         if not args.model and model not in map(Path, args.files):
             print(f"model: {model} on {classifier.engine}", file=sys.stderr)
         if classifier.card is None:

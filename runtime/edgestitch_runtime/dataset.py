@@ -1,7 +1,8 @@
 """Labelled images from files: IDX in the MNIST layout, hashes, the split, and finding data again.
 
 A data set is known by the SHA-256 of its four IDX files' uncompressed content, so that a
-gzipped copy and a plain one are the same data.
+gzipped copy and a plain one are the same data. Over 300 lines because identity is one subject: what
+reads the files, what hashes them and what finds them again must agree on what a data set is.
 """
 
 from __future__ import annotations

@@ -1,0 +1,155 @@
+"""Which rows a report gets: the float model, and every artifact on every engine that can run it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgestitch_runtime.card import FORMATS, read_artifact
+from edgestitch_runtime.engines import ENGINES, installed
+from edgestitch_runtime.errors import EdgestitchError, os_error
+from edgestitch_runtime.run_folder import Run
+
+FORMAT_ORDER = ("tflite", "onnx")
+PRECISION_ORDER = ("float32", "float16", "dynamic", "mixed", "int8")
+KERAS_ENGINES = ("keras predict", "keras call")
+RUNTIME_WORKER = ("-m", "edgestitch_runtime.worker")
+KERAS_WORKER = ("-m", "edgestitch_benchmarks.keras_worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A row to be measured: its file, its engine, and the command that starts its worker.
+
+    `command` is None when the row cannot be started; then `reason` says why and `status` how the
+    row ends.
+    """
+
+    path: Path
+    sha256: str
+    bytes: int
+    format: str
+    precision: str
+    engine: str
+    command: tuple[str, ...] | None
+    status: str = "ok"
+    reason: str | None = None
+
+
+def plan_rows(run: Run, *, engine_pythons: Mapping[str, Path]) -> list[Plan]:
+    """The rows of `run`: the float model, then formats, precisions and engines in a fixed order.
+
+    `engine_pythons` gives the Python of another environment for an engine. An engine that is
+    nowhere to be found and an artifact that is damaged keep their rows, with the reason.
+    Raises EdgestitchError when the run has no artifact or an engine is unknown.
+    """
+    for name in engine_pythons:
+        if name not in ENGINES:
+            raise EdgestitchError(
+                f"there is no engine {name!r}", hint=f"the engines are {', '.join(ENGINES)}"
+            )
+    artifacts = run.artifacts()
+    if not artifacts:
+        raise EdgestitchError(
+            f"{run.folder} has no exported artifact",
+            hint=f"edgestitch export {run.folder} --all",
+        )
+    plans = [_keras_plan(run.model_path, engine) for engine in KERAS_ENGINES]
+    of_artifacts = [p for path in artifacts for p in _artifact_plans(path, engine_pythons)]
+    return plans + sorted(of_artifacts, key=_place)
+
+
+def find_engine_python(name: str) -> Path | None:
+    """The Python of `.venv-NAME`, beside this environment or in the current folder, if it is there.
+
+    `make setup` puts the environment of an engine that cannot live with the others there.
+    """
+    for folder in (Path(sys.prefix).parent, Path.cwd()):
+        python = folder / f".venv-{name}" / "bin" / "python"
+        if os.access(python, os.X_OK):
+            return python
+    return None
+
+
+def _place(plan: Plan) -> tuple[int, int, str, int]:
+    def position(order: Sequence[str], word: str) -> int:
+        return order.index(word) if word in order else len(order)
+
+    return (
+        position(FORMAT_ORDER, plan.format),
+        position(PRECISION_ORDER, plan.precision),
+        plan.path.name,
+        position(tuple(ENGINES), plan.engine),
+    )
+
+
+def _keras_plan(path: Path, engine: str) -> Plan:
+    content = _content(path)
+    here = importlib.util.find_spec("tensorflow") is not None
+    return Plan(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        format="keras",
+        precision="float32",
+        engine=engine,
+        command=(sys.executable, *KERAS_WORKER) if here else None,
+        status="ok" if here else "absent",
+        reason=None
+        if here
+        else "TensorFlow is not installed here (hint: pip install edgestitch-train)",
+    )
+
+
+def _artifact_plans(path: Path, engine_pythons: Mapping[str, Path]) -> list[Plan]:
+    content = _content(path)
+    format_ = FORMATS[path.suffix]
+    damage, precision = None, "unknown"
+    try:
+        card = read_artifact(path).card
+        precision = card["precision"] if card is not None else "unknown"
+    except EdgestitchError as error:
+        damage = f"{error.message} (hint: {error.hint})"
+    plans = []
+    for engine in ENGINES.values():
+        if format_ not in engine.formats:
+            continue
+        python = _engine_python(engine.name, engine_pythons)
+        status, reason = "ok", None
+        if damage is not None:
+            status, reason = "failed", damage
+        elif python is None:
+            status = "absent"
+            reason = f"{engine.name} is not installed here (hint: {engine.install})"
+        plans.append(
+            Plan(
+                path=path,
+                sha256=hashlib.sha256(content).hexdigest(),
+                bytes=len(content),
+                format=format_,
+                precision=precision,
+                engine=engine.name,
+                command=None if reason is not None else (str(python), *RUNTIME_WORKER),
+                status=status,
+                reason=reason,
+            )
+        )
+    return plans
+
+
+def _engine_python(name: str, engine_pythons: Mapping[str, Path]) -> Path | None:
+    if name in engine_pythons:
+        return engine_pythons[name]
+    return find_engine_python(name) or (Path(sys.executable) if installed(name) else None)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise os_error(f"read {path}", error) from None

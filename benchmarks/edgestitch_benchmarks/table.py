@@ -1,0 +1,184 @@
+"""The report as a table: one place says what each column holds and how its numbers are written."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .report import OK, Report, Row
+
+MISSING = "-"
+DROP_MEANS = "Drop and flips (lost/won) compare with the float Keras model on the same images."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column: its heading with the unit, how a row's cell is written, if it is a number."""
+
+    heading: str
+    cell: Callable[[Row], str]
+    number: bool = True
+
+
+def microseconds(value: float) -> str:
+    """About three digits: 3.92, 13.5, 97,202."""
+    if value < 10:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def kilobytes(count: int) -> str:
+    """Bytes as kB of 1,000 bytes, one digit after the point."""
+    return f"{count / 1000:,.1f}"
+
+
+def percent(share: float) -> str:
+    """0.8855 as 88.55."""
+    return f"{100 * share:.2f}"
+
+
+def drop(row: Row) -> str:
+    """The drop in percentage points with its 95 % interval."""
+    if row.drop_pp is None or row.drop_interval_pp is None:
+        return MISSING
+    low, high = row.drop_interval_pp
+    return f"{row.drop_pp:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _or_missing(write: Callable[..., str], value: object) -> str:
+    return MISSING if value is None else write(value)
+
+
+def _latency(name: str) -> Callable[[Row], str]:
+    return lambda row: (
+        MISSING if row.latency_us is None else microseconds(getattr(row.latency_us, name))
+    )
+
+
+_WHOLE = "{:,.0f}".format
+ARTIFACT = Column(heading="artifact", cell=lambda r: r.artifact, number=False)
+ENGINE = Column(heading="engine", cell=lambda r: r.engine, number=False)
+SIZE = Column(heading="kB", cell=lambda r: kilobytes(r.bytes))
+ACCURACY = Column(
+    heading="accuracy %",
+    cell=lambda r: percent(r.accuracy) if r.accuracy is not None else r.status,
+)
+DROP = Column(heading="drop pp [95 %]", cell=drop)
+FLIPS = Column(
+    heading="lost/won",
+    cell=lambda r: MISSING if r.flips_lost is None else f"{r.flips_lost}/{r.flips_won}",
+)
+MCNEMAR = Column(heading="McNemar p", cell=lambda r: _or_missing("{:.3g}".format, r.mcnemar_p))
+P50 = Column(heading="p50 us", cell=_latency("p50"))
+P90 = Column(heading="p90 us", cell=_latency("p90"))
+P99 = Column(heading="p99 us", cell=_latency("p99"))
+RUNS = Column(
+    heading="runs", cell=lambda r: MISSING if r.latency_us is None else _WHOLE(r.latency_us.runs)
+)
+BARE = Column(
+    heading="bare p50 us",
+    cell=lambda r: MISSING if r.bare_latency_us is None else microseconds(r.bare_latency_us.p50),
+)
+PER_SECOND = Column(heading="images/s", cell=lambda r: _or_missing(_WHOLE, r.images_per_s))
+COLD = Column(heading="cold start ms", cell=lambda r: _or_missing(_WHOLE, r.cold_start_ms))
+MEMORY = Column(heading="memory MB", cell=lambda r: _or_missing(_WHOLE, r.peak_rss_mb))
+
+COLUMNS = (
+    ARTIFACT, ENGINE, SIZE, ACCURACY, DROP, FLIPS, MCNEMAR,
+    P50, P90, P99, RUNS, BARE, PER_SECOND, COLD, MEMORY,
+)  # fmt: skip
+
+
+def _short(report: Report) -> Column:
+    """The artifact without the run's name, which stands above the table."""
+    return Column(
+        heading="artifact",
+        cell=lambda r: r.artifact.removeprefix(f"{report.run.name}-"),
+        number=False,
+    )
+
+
+def _renamed(column: Column, heading: str) -> Column:
+    return Column(heading=heading, cell=column.cell, number=column.number)
+
+
+def heading(report: Report) -> str:
+    """The title of a report: the run's own, and that it was quick where it was."""
+    counted = next((r.n for r in report.rows if r.n is not None), None)
+    images = f", {counted:,} test images" if counted else ""
+    return f"{report.run.title}{images}" + (" (quick: few runs)" if report.quick else "")
+
+
+def reasons(report: Report) -> list[str]:
+    """Why rows have no numbers, a line each; rows that say the same share a line."""
+    together: dict[tuple[str, str, str | None], list[str]] = {}
+    for row in report.rows:
+        if row.status != OK:
+            together.setdefault((row.engine, row.status, row.reason), []).append(row.artifact)
+    return [
+        f"{', '.join(artifacts)} on {engine}, {status}: {reason}"
+        for (engine, status, reason), artifacts in together.items()
+    ]
+
+
+def as_text(report: Report, *, width: int) -> str:
+    """The report for a terminal of `width` columns: every column, in one table if they all fit.
+
+    Else accuracy and speed are two tables; where even these do not fit, one block a row.
+    """
+    short = _short(report)
+    accuracy = (
+        short, ENGINE, SIZE, _renamed(ACCURACY, "acc %"), DROP, FLIPS, MCNEMAR,
+    )  # fmt: skip
+    speed = (
+        P50, P90, P99, RUNS, _renamed(BARE, "bare us"), PER_SECOND,
+        _renamed(COLD, "cold ms"), _renamed(MEMORY, "MB"),
+    )  # fmt: skip
+    one = [_grid((*accuracy, *speed), report.rows)]
+    two = [_grid(accuracy, report.rows), _grid((short, ENGINE, *speed), report.rows)]
+    blocks = [_block((*accuracy, *speed), row) for row in report.rows]
+    body = next(
+        (tables for tables in (one, two) if max(len(x) for t in tables for x in t) <= width), blocks
+    )
+    lines = [heading(report), "", *report.timed, DROP_MEANS]
+    lines = [part for line in lines for part in _wrapped(line, width)]
+    for table in body:
+        lines += ["", *table]
+    told = [
+        *reasons(report),
+        f"machine: {report.machine_line}",
+        "versions: " + ", ".join(f"{name} {v}" for name, v in report.versions.items()),
+        f"command: {report.command}",
+    ]
+    return "\n".join([*lines, "", *(part for line in told for part in _wrapped(line, width))])
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, subsequent_indent="  ") or [""]
+
+
+def _grid(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    cells = [[column.cell(row) for column in columns] for row in rows]
+    widths = [
+        max(len(column.heading), *(len(row[k]) for row in cells))
+        for k, column in enumerate(columns)
+    ]
+
+    def line(values: Sequence[str]) -> str:
+        padded = (
+            value.rjust(width) if column.number else value.ljust(width)
+            for value, width, column in zip(values, widths, columns, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    return [line([c.heading for c in columns]), *(line(row) for row in cells)]
+
+
+def _block(columns: Sequence[Column], row: Row) -> list[str]:
+    width = max(len(column.heading) for column in columns)
+    artifact, engine, *numbers = columns
+    return [
+        f"{artifact.cell(row)} on {engine.cell(row)}",
+        *(f"  {column.heading.ljust(width)}  {column.cell(row)}" for column in numbers),
+    ]

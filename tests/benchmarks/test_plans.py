@@ -1,0 +1,107 @@
+"""Which rows a run gets, before anything is started."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgestitch_benchmarks import plans
+from edgestitch_benchmarks.plans import find_engine_python, plan_rows
+from edgestitch_runtime.engines import ENGINES
+from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.run_folder import read_run
+
+
+@pytest.fixture
+def run_folder(mini_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(mini_run, tmp_path / "mlp"))
+
+
+def test_every_artifact_meets_every_engine_of_its_format_and_the_float_model_comes_first(
+    mini_run: Path,
+) -> None:
+    rows = plan_rows(read_run(mini_run), engine_pythons={})
+    assert [p.engine for p in rows[:2]] == ["keras predict", "keras call"]
+    expected = {
+        (path.name, engine.name)
+        for path in (mini_run / "export").iterdir()
+        for engine in ENGINES.values()
+        if path.suffix.lstrip(".") in engine.formats
+    }
+    assert {(p.path.name, p.engine) for p in rows[2:]} == expected and len(rows[2:]) == len(
+        expected
+    )
+    assert [p.precision for p in rows[2:] if p.engine == "litert"] == [
+        "float32",
+        "float16",
+        "dynamic",
+        "int8",
+    ]
+
+
+def test_an_engine_that_is_nowhere_keeps_its_row_with_what_to_install(
+    mini_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "installed", lambda name: name != "onnxruntime")
+    monkeypatch.setattr(plans, "find_engine_python", lambda name: None)
+    rows = plan_rows(read_run(mini_run), engine_pythons={})
+    absent = [p for p in rows if p.engine == "onnxruntime"]
+    assert absent and all(p.status == "absent" and p.command is None for p in absent)
+    assert all("pip install 'edgestitch-runtime[onnxruntime]'" in (p.reason or "") for p in absent)
+    assert all(p.command for p in rows if p.engine == "litert")
+
+
+def test_without_tensorflow_the_float_rows_are_absent_and_say_what_to_install(
+    mini_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(plans, "installed", lambda name: True)
+    first = plan_rows(read_run(mini_run), engine_pythons={})[0]
+    assert first.status == "absent" and "pip install" in (first.reason or "")
+
+
+def test_a_named_python_runs_its_engine(mini_run: Path) -> None:
+    rows = plan_rows(read_run(mini_run), engine_pythons={"litert": Path("/other/python")})
+    for plan in rows:
+        if plan.engine == "litert":
+            assert plan.command is not None and plan.command[0] == "/other/python"
+
+
+def test_the_environment_in_the_current_folder_is_found_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "elsewhere" / ".venv"))
+    assert find_engine_python("tflite-runtime") is None
+    for place in (tmp_path, tmp_path / "elsewhere"):  # the one beside ours comes before
+        python = place / ".venv-tflite-runtime" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text("#!/bin/sh\n", encoding="utf-8")
+        python.chmod(0o755)
+        assert find_engine_python("tflite-runtime") == python
+
+
+def test_a_damaged_artifact_keeps_its_rows_as_failed(run_folder: Path) -> None:
+    damaged = next((run_folder / "export").glob("*-int8.onnx"))
+    damaged.chmod(0o644)
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    rows = plan_rows(read_run(run_folder), engine_pythons={})
+    (row,) = [p for p in rows if p.path == damaged]
+    assert row.status == "failed" and row.command is None and row.reason
+    assert all(p.status != "failed" for p in rows if p.path != damaged)
+
+
+def test_a_run_without_artifacts_says_how_to_export(run_folder: Path) -> None:
+    shutil.rmtree(run_folder / "export")
+    with pytest.raises(EdgestitchError) as caught:
+        plan_rows(read_run(run_folder), engine_pythons={})
+    assert caught.value.hint == f"edgestitch export {run_folder} --all"
+
+
+def test_an_unknown_engine_is_refused_with_the_list(mini_run: Path) -> None:
+    with pytest.raises(EdgestitchError, match="toaster") as caught:
+        plan_rows(read_run(mini_run), engine_pythons={"toaster": Path(sys.executable)})
+    assert "litert" in caught.value.hint

@@ -1,0 +1,86 @@
+"""The machine's description: told where the system tells, never a failure where it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgestitch_runtime import machine
+
+PEAK = "from edgestitch_runtime.machine import peak_rss_mb; print(peak_rss_mb())"
+
+
+def test_the_description_agrees_with_what_the_system_says_elsewhere() -> None:
+    told = machine.describe()
+    assert told.cores == len(os.sched_getaffinity(0))
+    assert told.python == ".".join(map(str, sys.version_info[:3]))
+    pages = int(subprocess.check_output(["getconf", "_PHYS_PAGES"]))
+    page = int(subprocess.check_output(["getconf", "PAGE_SIZE"]))
+    assert told.memory_mb == pytest.approx(pages * page / 1e6, abs=1)
+    assert json.loads(json.dumps(told.to_json()))["cpu"] == told.cpu
+    assert told.cpu in told.line() and f"Python {told.python}" in told.line()
+
+
+def test_a_system_that_tells_nothing_is_described_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "_text", lambda path: "")
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    monkeypatch.setattr(machine.platform, "system", lambda: "")
+    for name in ("sched_getaffinity", "sysconf", "getloadavg"):
+        monkeypatch.delattr(machine.os, name)
+    told = machine.describe()
+    assert (told.cpu, told.memory_mb, told.virtual, told.governor, told.load_1m) == (
+        "unknown CPU",
+        None,
+        None,
+        None,
+        None,
+    )
+    assert told.cores >= 1 and "governor not told" in told.line()
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "cpu"),
+    [
+        ("processor\t: 0\nmodel name\t: Some CPU 3000\n", "Some CPU 3000"),
+        ("processor\t: 0\nHardware\t: BCM2835\nModel\t\t: Raspberry Pi 4\n", "Raspberry Pi 4"),
+    ],
+)
+def test_the_cpu_is_named_as_cpuinfo_names_it(
+    monkeypatch: pytest.MonkeyPatch, cpuinfo: str, cpu: str
+) -> None:
+    monkeypatch.setattr(machine, "_text", lambda path: cpuinfo if "cpuinfo" in path else "")
+    assert machine.describe().cpu == cpu
+
+
+def test_a_hypervisor_flag_means_a_virtual_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, virtual in (("fpu hypervisor lm", True), ("fpu lm", False)):
+        text = f"flags\t\t: {flags}\n"
+        monkeypatch.setattr(
+            machine, "_text", lambda path, text=text: text if "cpuinfo" in path else ""
+        )
+        monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
+        assert machine.describe().virtual is virtual
+
+
+def test_peak_memory_sees_an_allocation_that_is_gone_again() -> None:
+    code = f"{PEAK}; held = bytearray(80_000_000); del held; print(peak_rss_mb())"
+    before, after = map(float, subprocess.check_output([sys.executable, "-c", code]).split())
+    assert after - before == pytest.approx(80, abs=8)
+
+
+def test_peak_memory_does_not_count_the_process_that_started_this_one(tmp_path: Path) -> None:
+    parent = tmp_path / "parent.py"
+    parent.write_text(
+        "import subprocess, sys\n"
+        "held = bytearray(b'1') * 300_000_000\n"
+        f"print(subprocess.check_output([sys.executable, '-c', {PEAK!r}]).decode())\n",
+        encoding="utf-8",
+    )
+    assert float(subprocess.check_output([sys.executable, parent])) < 150

@@ -1,0 +1,96 @@
+"""`edgestitch profile` on real artifacts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgestitch_runtime import measuring
+from edgestitch_runtime.cli import main
+
+
+@pytest.fixture
+def artifact(mini_run: Path) -> Path:
+    return next((mini_run / "export").glob("*-int8.tflite"))
+
+
+def test_the_table_gives_both_calls_their_ratio_and_what_is_timed(
+    artifact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", str(artifact), "--min-seconds", "0.05"]) == 0
+    told = capsys.readouterr().out
+    table = told[told.index("microseconds") :].split("\n\n")[0].splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in table}
+    for name in ("bare", "classify"):
+        p50, p90, p99, runs = (float(text.replace(",", "")) for text in rows[name])
+        assert 0 < p50 <= p90 <= p99 and runs >= 1000
+    assert told.index("Not timed") < told.index("microseconds")
+    assert hashlib.sha256(artifact.read_bytes()).hexdigest() in told
+    assert "times the bare call" in told and "machine:" in told and "numpy" in told
+
+
+def test_json_holds_the_same_and_the_ratio_is_of_its_own_medians(
+    artifact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", str(artifact), "--min-seconds", "0.05", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == 1 and told["engine"] and told["engine_version"]
+    assert told["ratio"] == pytest.approx(told["classify"]["p50_us"] / told["bare"]["p50_us"])
+    assert told["machine"]["cores"] >= 1 and told["timer_ns"] > 0
+
+
+def test_an_artifact_in_its_run_is_timed_with_the_runs_own_test_images(
+    artifact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", str(artifact), "--min-seconds", "0.02"]) == 0
+    captured = capsys.readouterr()
+    assert "test images of" in captured.out and "notice" not in captured.err
+
+
+def test_an_artifact_on_its_own_is_timed_with_generated_pixels_and_says_so(
+    artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = shutil.copy(artifact, tmp_path)
+    assert main(["profile", str(alone), "--min-seconds", "0.02"]) == 0
+    captured = capsys.readouterr()
+    assert "generated pixels" in captured.out and "notice" in captured.err
+
+
+def test_named_images_are_used(artifact: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.zeros((3, 28, 28), np.uint8))
+    result = measuring.profile(artifact, images=tmp_path / "mine.npy", min_seconds=0.02)
+    assert result.images == "3 images of mine.npy"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--images", "nowhere.npy"],
+        ["--threads", "0"],
+        ["--min-seconds", "0"],
+        ["--min-seconds", "nan"],
+        ["--engine", "toaster"],
+        ["--engine", "onnxruntime"],
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_line_a_hint_and_exit_2(
+    artifact: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", str(artifact), *flags]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == "" and len(lines) == 2 and lines[1].startswith("hint: ")
+
+
+def test_images_of_another_size_are_refused(
+    artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "large.npy", np.zeros((3, 32, 32), np.uint8))
+    assert main(["profile", str(artifact), "--images", str(tmp_path / "large.npy")]) == 2
+    assert "(28, 28)" in capsys.readouterr().err
