@@ -45,8 +45,9 @@ QUICK = Effort(min_seconds=0.2, min_runs=50, blocks=4, quick=True)
 def what_is_timed(effort: Effort, *, timer_ns: float) -> tuple[str, ...]:
     """The text above every table; `timer_ns` is what one reading of the clock costs."""
     return (
-        "Latency is the whole classify(image) call: one uint8 image in, label and confidence out. "
-        "The bare latency in report.json is the engine's own set, invoke and get.",
+        "Latency is the whole classify(image) call: one uint8 image in, its label and scores out; "
+        "the confidence, computed when it is read, is not in it. The bare latency in report.json "
+        "is the engine's own set, invoke and get.",
         "Keras rows: one uint8 image in, class out, by model.predict or by calling the model.",
         "Accuracy comes from the call that is timed, image by image (Keras rows: in batches).",
         f"Each row is a process of its own on {effort.threads} thread"

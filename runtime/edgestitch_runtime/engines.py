@@ -171,9 +171,17 @@ def _open(artifact: Artifact, engine: Engine, threads: int) -> Session:
         raise EdgestitchError(
             f"{engine.name} {engine_version(engine.name)} cannot run {artifact.path}: "
             f"{_one_line(error)}",
-            hint="copy the file again if it may be damaged; else try a newer or another engine",
+            hint=_why_refused(artifact, engine),
         ) from None
     return session
+
+
+def _why_refused(artifact: Artifact, engine: Engine) -> str:
+    if artifact.card is None:  # nothing vouches for the file
+        return "copy the file again if it may be damaged; else try a newer or another engine"
+    least = artifact.card.get("least_engines", {}).get(engine.name)
+    asks = f"its card asks for {engine.name} {least} or newer; " if least else ""
+    return f"{asks}the file itself is whole, another engine may run it"
 
 
 def _answers(session: Session) -> None:

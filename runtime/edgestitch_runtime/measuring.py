@@ -20,7 +20,8 @@ from .worker import read_images
 PROFILE_SCHEMA = 1
 TIMED = (
     "bare: the engine's own call on input it can take as it is: set, invoke, get.",
-    "classify: from a uint8 image to label, index and confidence, the bare call inside.",
+    "classify: from a uint8 image to label and index, the bare call inside; not the confidence,",
+    "which is computed when it is read.",
     "Not timed: starting Python, opening the artifact, reading and resizing pictures.",
 )
 
