@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import find_run
 
+from .keras_file import check_keras_file
+from .pairs import PRECISIONS_OF, check_pair
+
 if TYPE_CHECKING:
     from .exporting import Exported
 
@@ -65,10 +68,13 @@ def run(args: argparse.Namespace) -> int:
     if args.name is not None and (not args.name or Path(args.name).name != args.name):
         raise EdgestitchError(f"--name {args.name!r} is no file name", hint="letters and digits do")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     wanted = _wanted(args)
-    if args.model is None or args.model.suffix != ".keras":
-        find_run(args.model)  # a missing run is said before TensorFlow is loaded
+    # What cannot be a model is refused before TensorFlow is loaded, which takes seconds.
+    if args.model is not None and args.model.suffix == ".keras":
+        check_keras_file(args.model)
+    else:
+        find_run(args.model)
     print("loading TensorFlow, the model and its data ...", file=sys.stderr)
     from edgestitch_runtime.native_output import quiet_native_output
 
@@ -110,8 +116,6 @@ def _wanted(args: argparse.Namespace) -> list[tuple[str, str]]:
             "nothing was asked for: a format and a precision are needed",
             hint="--format tflite --int8, or --all",
         )
-    from .pairs import PRECISIONS_OF, check_pair
-
     formats = args.format or list(PRECISIONS_OF)
     for format_ in formats:
         for precision in precisions or [None]:

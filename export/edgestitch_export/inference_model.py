@@ -6,14 +6,15 @@ shape that is constant but for the batch, and layers that only act in training g
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from edgestitch_runtime.errors import EdgestitchError, os_error
+from edgestitch_runtime.errors import EdgestitchError
+
+from .keras_file import KERAS_FILE_HINT, check_keras_file
 
 MAX_SIDE = 64  # "a few dozen pixels a side"
 _TRAINING_ONLY = (
@@ -56,20 +57,14 @@ def load_keras(path: Path) -> keras.Model:
     Raises EdgestitchError when the file is missing, damaged, or not a classifier of one input,
     (n, height, width) or (n, height, width, 1), and one output, (n, classes), with finite weights.
     """
-    hint = "give a file that Keras 3 saved with model.save('NAME.keras')"
-    try:
-        content_ok = zipfile.is_zipfile(path) if path.is_file() else None
-    except OSError as error:
-        raise os_error(f"read {path}", error) from None
-    if content_ok is None:
-        raise EdgestitchError(f"{path} is not there, or is no file", hint=hint)
-    if not content_ok:
-        raise EdgestitchError(f"{path} is not a Keras model: it is empty, cut or no zip", hint=hint)
+    check_keras_file(path)
     try:
         model: Any = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what the content happens to break
         reason = " ".join(str(error).split())[:200]
-        raise EdgestitchError(f"{path} cannot be loaded by Keras: {reason}", hint=hint) from None
+        raise EdgestitchError(
+            f"{path} cannot be loaded by Keras: {reason}", hint=KERAS_FILE_HINT
+        ) from None
     return check_classifier(model, path)
 
 

@@ -8,14 +8,14 @@ needs no network. Ctrl-C ends a training early and keeps the best weights so far
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from edgestitch_runtime.native_output import quiet_native_output
 
 from .models import ARCHITECTURES
 from .recipes import RECIPES, Recipe, changed, flag
@@ -83,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
     recipe = changed(
         RECIPES[args.model], {field.name: getattr(args, field.name) for field in fields(Recipe)}
     )
-    with _quiet_tensorflow():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with quiet_native_output():  # TensorFlow's C++ side logs before it reads its log level
         from .training import device_name, train
 
         device_name()  # the first look for a GPU logs too
@@ -138,24 +140,3 @@ def _row(what: str, value: str) -> str:
 
 def _accuracy(correct: int, n: int) -> str:
     return f"{100 * correct / n:.2f} % ({correct:,} of {n:,} right, keras)"
-
-
-@contextlib.contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """For TensorFlow's import: no C++ log, and the one Keras backend that edgestitch uses.
-
-    What the C++ side logs before its log level is read goes straight to file descriptor 2, so that
-    is where it is cut off; a Python error still comes out, after the block.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    sys.stderr.flush()
-    kept = os.dup(2)
-    silent = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silent, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silent)
