@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from dataclasses import asdict
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         from .source import open_source
 
         source = open_source(args.model, data=args.data)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # the converter's advice to its callers
     done = []
     for format_, precision in wanted:
         print(f"exporting {format_} at {precision} ...", file=sys.stderr)

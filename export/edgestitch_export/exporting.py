@@ -15,6 +15,7 @@ from edgestitch_runtime.agreement import Agreement, compare
 from edgestitch_runtime.card import CARD_SCHEMA, read_artifact
 from edgestitch_runtime.classifier import Classifier
 from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.native_output import quiet_native_output
 from edgestitch_runtime.picture import CONVERSION, DARK
 from edgestitch_runtime.writing import write_file
 
@@ -174,7 +175,8 @@ def _judge(source: Source, draft: bytes, record: Format) -> tuple[Agreement, Cla
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"draft{record.suffix}"
         path.write_bytes(draft)
-        classifier = Classifier.open(path, engine=record.engine)
+        with quiet_native_output():  # an engine says which delegate it made
+            classifier = Classifier.open(path, engine=record.engine)
     answers = classifier.scores(source.dataset.test.images_u8).argmax(axis=1)
     return compare(source.dataset.test.labels, source.float_index, answers), classifier
 
