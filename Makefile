@@ -45,6 +45,7 @@ check: setup ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --pythonpath $(BIN)/python --pythonversion 3.10 runtime
 
 unit: setup ## pytest without lint
 	$(BIN)/python -m pytest -m "not slow"

@@ -1,4 +1,4 @@
-"""Exports a run or a .keras file to quantized TFLite or ONNX, and measures what it cost.
+"""Exports a run or a .keras file to TFLite or ONNX, and measures what it cost.
 
     edgestitch export --format tflite --int8      the newest run, integers only
     edgestitch export runs/mlp --all              every format at every precision
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgestitch_runtime.errors import EdgestitchError
-from edgestitch_runtime.run_folder import find_run
+from edgestitch_runtime.run_folder import check_name, find_run
 
 from .keras_file import check_keras_file
 from .pairs import PRECISIONS_OF, check_pair
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="RUN",
-        help="a run folder or .keras file (newest run)",
+        help="a run folder or a .keras file (default: the newest run)",
     )
     parser.add_argument("--format", action="append", metavar="F", help="tflite or onnx; repeatable")
     for precision, meaning in PRECISION_FLAGS.items():
@@ -51,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the data lies")
     parser.add_argument("--name", help="the artifacts' name (default: the run's or the file's)")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where artifacts go (RUN/export)"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where artifacts go (default: export/ in the run or beside the file)",
     )
     parser.add_argument(
         "--calibration-images", type=int, default=500, metavar="N", help="for int8 (default 500)"
@@ -66,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
         raise EdgestitchError(
             "--calibration-images must be at least 1 and --seed at least 0", hint="leave them out"
         )
-    if args.name is not None and (not args.name or Path(args.name).name != args.name):
-        raise EdgestitchError(f"--name {args.name!r} is no file name", hint="letters and digits do")
+    if args.name is not None:
+        check_name(args.name)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     wanted = _wanted(args)
@@ -85,24 +88,39 @@ def run(args: argparse.Namespace) -> int:
 
         source = open_source(args.model, data=args.data)
     logging.getLogger("absl").setLevel(logging.ERROR)  # the converter's advice to its callers
-    done = []
+    done: list[dict[str, Any]] = []
+    failed: list[EdgestitchError] = []
     for format_, precision in wanted:
         print(f"exporting {format_} at {precision} ...", file=sys.stderr)
-        exported = export_source(
-            source,
-            format=format_,
-            precision=precision,
-            name=args.name,
-            out=args.out,
-            calibration_images=args.calibration_images,
-            seed=args.seed,
-            overwrite=args.force,
-        )
+        try:
+            exported = export_source(
+                source,
+                format=format_,
+                precision=precision,
+                name=args.name,
+                out=args.out,
+                calibration_images=args.calibration_images,
+                seed=args.seed,
+                overwrite=args.force,
+            )
+        except EdgestitchError as error:
+            if len(wanted) == 1:
+                raise
+            failed.append(error)  # the others may well work
+            print(f"edgestitch: {format_} at {precision}: {error.message}", file=sys.stderr)
+            print(f"hint: {error.hint}", file=sys.stderr)
+            continue
         if not args.json:
             print(_as_text(exported), flush=True)
-        done.append(exported)
+        done.append(_as_json(exported))
     if args.json:
-        print(json.dumps([_as_json(e) for e in done], indent=2))
+        print(json.dumps(done, indent=2))
+    if failed:
+        raise EdgestitchError(
+            f"{len(failed)} of {len(wanted)} artifacts could not be made",
+            hint="the lines above say why",
+            exit_code=max(error.exit_code for error in failed),
+        )
     return 0
 
 

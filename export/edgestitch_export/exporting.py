@@ -14,17 +14,18 @@ import numpy as np
 from edgestitch_runtime.agreement import Agreement, compare
 from edgestitch_runtime.card import CARD_SCHEMA, read_artifact
 from edgestitch_runtime.classifier import Classifier
-from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.errors import EdgestitchError, os_error
 from edgestitch_runtime.native_output import quiet_native_output
 from edgestitch_runtime.picture import CONVERSION, DARK
+from edgestitch_runtime.run_folder import check_name
 from edgestitch_runtime.writing import write_file
 
 from . import calibration as calibrating
 from .formats import Format, lookup
-from .inference_model import for_inference, output_kind
+from .inference_model import for_inference
 from .source import Source, open_source
 
-SPOT_CHECK = 64  # test images that the written file answers once more
+FLOAT32_TOLERANCE = 1e-3  # of a probability: float32 sums in another order stay far below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,23 +91,30 @@ def export_source(
     """`export` for a source that is open already: several artifacts load the model once."""
     record = lookup(format, precision)
     name = name or source.name
+    check_name(name)
     path = (out or source.folder) / f"{name}-{precision}{record.suffix}"
     calibration = calibrating.choose(
         source.dataset.train.images_u8, source.train_indices, count=calibration_images, seed=seed
     )
-    kind = output_kind(source.model)
-    content = record.convert(for_inference(source.model), precision, calibration, kind)
+    content = record.convert(for_inference(source.model), precision, calibration, source.kind)
     facts = record.read_back(content, precision)
     record.check(facts, precision)
-    card = _card(source, name, format, precision, content, facts, record, kind)
+    card = _card(source, name, format, precision, content, facts, record)
     if precision == "int8":
         card["calibration"] = calibration.as_json()
-    draft = record.add_card(content, card)
-    agreement, judge = _judge(source, draft, record)
-    card["accuracy"] = _accuracy(agreement, judge)
-    artifact = record.add_card(content, card)
+    with tempfile.TemporaryDirectory(prefix="edgestitch-export-") as scratch:
+        draft = Path(scratch) / f"{name}-{precision}{record.suffix}"
+        _write_draft(draft, record.add_card(content, card))
+        agreement, judge = _judge(source, draft, record, precision)
+        card["accuracy"] = _accuracy(agreement, judge)
+        artifact = record.add_card(content, card)
+        _write_draft(draft, artifact)
+        if read_artifact(draft).card != card:
+            raise EdgestitchError(
+                "the artifact does not give its card back as it was put in",
+                hint="this is a defect in edgestitch: please report it",
+            )
     status = write_file(path, artifact, overwrite=overwrite)
-    _read_again(path, source, record, card)
     return Exported(
         path=path,
         status=status,
@@ -129,7 +137,6 @@ def _card(
     content: bytes,
     facts: dict[str, Any],
     record: Format,
-    kind: str,
 ) -> dict[str, Any]:
     """The card but for accuracy. docs/card.md says what each entry means."""
     dataset = source.dataset
@@ -141,7 +148,7 @@ def _card(
         "precision": precision,
         "labels": list(dataset.labels),
         "input": facts["input"],
-        "output": facts["output"] | {"kind": kind},
+        "output": facts["output"] | {"kind": source.kind},
         "preprocessing": {
             "pixels": "uint8 0..255; scaling is inside the model",
             "background": DARK,
@@ -170,34 +177,41 @@ def _card(
     return card
 
 
-def _judge(source: Source, draft: bytes, record: Format) -> tuple[Agreement, Classifier]:
-    """Classifies every test image with the draft, through the runtime and nothing else."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / f"draft{record.suffix}"
-        path.write_bytes(draft)
-        with quiet_native_output():  # an engine says which delegate it made
-            classifier = Classifier.open(path, engine=record.engine)
-    answers = classifier.scores(source.dataset.test.images_u8).argmax(axis=1)
-    return compare(source.dataset.test.labels, source.float_index, answers), classifier
-
-
-def _read_again(path: Path, source: Source, record: Format, card: dict[str, Any]) -> None:
-    """The file on disk must carry the card and answer; a file that does not is taken away."""
+def _write_draft(path: Path, content: bytes) -> None:
     try:
-        artifact = read_artifact(path)
-        if artifact.card != card:
-            raise EdgestitchError(f"{path} does not hold its card", hint="check the disk")
-        images = source.dataset.test.images_u8[:SPOT_CHECK]
-        rows = Classifier.open(path, engine=record.engine).probabilities(images)
-        if not np.isfinite(rows).all() or not np.allclose(rows.sum(axis=1), 1, atol=1e-5):
-            raise EdgestitchError(
-                f"{path} answers with rows that are no probabilities",
-                hint="the model's weights or the quantizer's ranges overflow",
-                exit_code=1,
-            )
-    except EdgestitchError:
-        path.unlink(missing_ok=True)
-        raise
+        path.write_bytes(content)
+    except OSError as error:
+        raise os_error(f"write a draft of {path.name} to {path.parent}", error) from None
+
+
+def _judge(
+    source: Source, draft: Path, record: Format, precision: str
+) -> tuple[Agreement, Classifier]:
+    """Classifies every test image with the draft, through the runtime and nothing else."""
+    with quiet_native_output():  # an engine says which delegate it made
+        classifier = Classifier.open(draft, engine=record.engine)
+    dataset = source.dataset
+    rows = classifier.probabilities(dataset.test.images_u8)
+    expected = float_probabilities(source)
+    furthest = float(np.abs(rows - expected).max())
+    if not furthest <= (FLOAT32_TOLERANCE if precision == "float32" else 1):  # also for nan
+        raise EdgestitchError(
+            f"the {precision} artifact answers probabilities that are {furthest:.3g} away from the "
+            "float model's",
+            hint="the converter changed the model: compare it layer by layer",
+            exit_code=1,
+        )
+    answers = classifier.scores(dataset.test.images_u8).argmax(axis=1)
+    return compare(dataset.test.labels, source.float_rows.argmax(axis=1), answers), classifier
+
+
+def float_probabilities(source: Source) -> np.ndarray:
+    """The float model's output for the test images as rows that sum to 1, (n, classes)."""
+    rows = source.float_rows.astype(np.float64)
+    if source.kind == "logits":
+        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
+    total = rows.sum(axis=1, keepdims=True)
+    return np.where(total > 0, rows / np.where(total > 0, total, 1), 1 / rows.shape[1])
 
 
 def _accuracy(agreement: Agreement, judge: Classifier) -> dict[str, Any]:

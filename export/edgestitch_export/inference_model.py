@@ -7,6 +7,7 @@ shape that is constant but for the batch, and layers that only act in training g
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ import numpy as np
 
 from edgestitch_runtime.errors import EdgestitchError
 
-from .keras_file import KERAS_FILE_HINT, check_keras_file
+from .keras_file import check_keras_file
 
 MAX_SIDE = 64  # "a few dozen pixels a side"
 _TRAINING_ONLY = (
@@ -61,16 +62,17 @@ def load_keras(path: Path) -> keras.Model:
     try:
         model: Any = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what the content happens to break
-        reason = " ".join(str(error).split())[:200]
+        reason = shorten(str(error), width=240, placeholder=" ...")
         raise EdgestitchError(
-            f"{path} cannot be loaded by Keras: {reason}", hint=KERAS_FILE_HINT
+            f"{path} cannot be loaded by Keras: {reason}",
+            hint="layers whose code is not in Keras itself (custom, Lambda) cannot be exported",
         ) from None
     return check_classifier(model, path)
 
 
 def check_classifier(model: keras.Model, path: Path) -> keras.Model:
     """Returns `model` when it is a classifier of small gray images; EdgestitchError otherwise."""
-    inputs, outputs = model.inputs, model.outputs
+    inputs, outputs = _ends(model, path)
     if len(inputs) != 1 or len(outputs) != 1:
         raise EdgestitchError(
             f"{path} has {len(inputs)} inputs and {len(outputs)} outputs, expected one of each",
@@ -96,19 +98,23 @@ def check_classifier(model: keras.Model, path: Path) -> keras.Model:
     return model
 
 
+def _ends(model: keras.Model, path: Path) -> tuple[list[Any], list[Any]]:
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except AttributeError:  # what a Sequential that was never built raises
+        inputs = outputs = None
+    if not inputs or not outputs:
+        raise EdgestitchError(
+            f"{path} has no fixed input: it was saved before it was built, or is a subclass",
+            hint="begin the model with keras.Input((28, 28)), train it, and save it again",
+        )
+    return inputs, outputs
+
+
 def image_size(model: keras.Model) -> tuple[int, int]:
     """(height, width) of the images that `model` takes."""
     shape = model.inputs[0].shape
     return int(shape[1]), int(shape[2])
-
-
-def output_kind(model: keras.Model) -> str:
-    """ "probabilities" when the model ends in a softmax, else "logits"."""
-    last = model.layers[-1]
-    softmax = isinstance(last, keras.layers.Softmax) or (
-        getattr(last, "activation", None) is keras.activations.softmax
-    )
-    return "probabilities" if softmax else "logits"
 
 
 def for_inference(model: keras.Model) -> keras.Model:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import TensorProto
 
 from edgestitch_runtime.errors import EdgestitchError
 
-COMPUTE = {"Gemm", "MatMul", "Conv", "ConvTranspose", "Add", "Mul", "Softmax", "Relu", "Sigmoid"}
-COMPUTE |= {"GlobalAveragePool", "AveragePool", "MaxPool", "Concat", "Clip", "LeakyRelu", "Tanh"}
-# What ONNX Runtime runs on integers after its own optimization, beside QLinear* and QGemm
-INTEGER = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "MaxPool", "Identity"}
+# Operators that move values and compute none: they keep the type of what they take.
+MOVES = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "MaxPool", "Concat"}
+MOVES |= {"Slice", "Gather", "Pad", "NhwcMaxPool", "DepthToSpace", "SpaceToDepth"}
+FUSED = {"Relu", "Clip"}  # activations that an integer kernel applies as it requantizes
 SEVEN_BIT = 64
 
 
@@ -24,18 +25,16 @@ def read_back(content: bytes, precision: str) -> dict[str, Any]:
 
     `operators`, `optimized_operators`, `float_operators`, `input`, `output` (shape, dtype, scale,
     zero point; None for the free batch), `opset`, `ir_version`, `unquantized` (compute nodes that a
-    float tensor enters) and `saturating` (int8 weights beyond 64, which can overflow 16-bit sums).
+    float value enters) and `saturating` (int8 weights beyond 64, which can overflow 16-bit sums).
     """
     model = onnx.load_from_string(content)
     graph = model.graph
     values = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
-    optimized = _optimized_operators(content) if precision == "int8" else []
+    optimized = _optimized(content) if precision == "int8" else None
     return {
         "operators": [n.op_type for n in graph.node],
-        "optimized_operators": optimized,
-        "float_operators": [
-            op for op in optimized if op not in INTEGER and not op.startswith(("QLinear", "QGemm"))
-        ],
+        "optimized_operators": [n.op_type for n in optimized.graph.node] if optimized else [],
+        "float_operators": _float_operators(optimized) if optimized else [],
         "input": _describe(graph.input[0], None, None),
         "output": _describe(graph.output[0], *_output_scale(graph, values)),
         "opset": next(o.version for o in model.opset_import if o.domain == ""),
@@ -91,16 +90,43 @@ def _output_scale(
 
 
 def _unquantized(graph: onnx.GraphProto) -> list[str]:
-    """Compute nodes with an input that is neither dequantized nor a dequantized constant."""
-    maker = {name: node.op_type for node in graph.node for name in node.output}
-    return [
-        node.name
-        for node in graph.node
-        if node.op_type in COMPUTE
-        and any(
-            maker.get(name) not in ("DequantizeLinear", *COMPUTE) for name in node.input if name
-        )
-    ]
+    """Compute nodes that a float value enters without coming out of a DequantizeLinear."""
+    maker = {name: node for node in graph.node for name in node.output}
+    found = []
+    for node in graph.node:
+        if node.op_type in (*MOVES, "QuantizeLinear", "DequantizeLinear"):
+            continue
+        for name in filter(None, node.input):
+            before = maker.get(name)
+            while before is not None and before.op_type in MOVES:
+                before = maker.get(before.input[0])
+            kind = "nothing" if before is None else before.op_type
+            fused = node.op_type in FUSED and kind in ("Conv", "Gemm", "Add")
+            if kind != "DequantizeLinear" and not fused:
+                found.append(f"a {node.op_type}")
+                break
+    return found
+
+
+def _float_operators(optimized: onnx.ModelProto) -> list[str]:
+    """The operators of ONNX Runtime's own rewrite that take or give a float value."""
+    graph = optimized.graph
+    floats = {v.name for v in graph.input if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+    integers = {v.name for v in graph.input} - floats
+    found = []
+    for node in graph.node:
+        takes = [n for n in node.input if n in floats]
+        first = node.input[0] if node.input else ""
+        if node.op_type == "DequantizeLinear":
+            gives_float = True
+        elif node.op_type == "QuantizeLinear" or node.op_type.startswith(("QLinear", "QGemm")):
+            gives_float = False
+        else:  # whatever else takes only integers and moves them; the unknown counts as float
+            gives_float = not (node.op_type in MOVES and first in integers)
+        (floats if gives_float else integers).update(node.output)
+        if takes or gives_float:
+            found.append(node.op_type)
+    return found
 
 
 def _saturating(graph: onnx.GraphProto, values: dict[str, np.ndarray]) -> list[str]:
@@ -111,14 +137,14 @@ def _saturating(graph: onnx.GraphProto, values: dict[str, np.ndarray]) -> list[s
     ]
 
 
-def _optimized_operators(content: bytes) -> list[str]:
+def _optimized(content: bytes) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "optimized.onnx"
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(target)
         options.log_severity_level = 3
         onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        return [n.op_type for n in onnx.load(target).graph.node]
+        return onnx.load(target)
 
 
 def _broken(message: str) -> EdgestitchError:

@@ -21,6 +21,7 @@ from edgestitch_runtime.native_output import quiet_native_output
 from .calibration import Calibration
 from .frozen_graph import INPUT_NAME
 from .onnx_canonical import canonical
+from .pairs import hint_for
 
 OPSET = 17  # the newest that ONNX Runtime 1.12 reads, by its compatibility table
 LEAST_ONNXRUNTIME = "1.12.0"
@@ -47,7 +48,7 @@ def convert(model: keras.Model, precision: str, calibration: Calibration, kind: 
         reason = " ".join(str(error).split())[:300]
         raise EdgestitchError(
             f"this model cannot be made into {precision} ONNX: {reason}",
-            hint="see whether --float32 works; if it does, a layer does not quantize",
+            hint=hint_for(precision),
         ) from None
     finished = canonical(plain)
     onnx.checker.check_model(finished, full_check=True)

@@ -21,3 +21,10 @@ def check_pair(format_: str, precision: str | None) -> None:
             f"{format_} at {precision} is not made",
             hint=f"{format_} is made at {', '.join(PRECISIONS_OF[format_])}",
         )
+
+
+def hint_for(precision: str) -> str:
+    """What to try when a converter refuses a model at `precision`."""
+    if precision == "float32":
+        return "a layer of this model has no counterpart in this format; the reason may name it"
+    return "see whether --float32 works: if it does, a layer does not quantize"

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from edgestitch_runtime.dataset import (
-    FILES,
     Dataset,
     find_recorded,
+    has_idx_files,
     places,
     read_idx_folder,
     split_train,
@@ -23,10 +23,12 @@ from edgestitch_runtime.run_folder import find_run
 
 from .inference_model import image_size, load_keras
 
+KIND_IMAGES = 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A float model with its data. `float_index` is its top-1 answer for each test image, (n,)."""
+    """A float model with its data. `float_rows` is its output for the test images, (n, classes)."""
 
     name: str
     title: str
@@ -35,7 +37,8 @@ class Source:
     dataset: Dataset
     train_indices: np.ndarray  # (k,) int64: train images without validation
     split: dict[str, Any]  # validation_count and seed; validation_count 0 when none was taken
-    float_index: np.ndarray
+    float_rows: np.ndarray
+    kind: str  # of the output: "probabilities" when all of it lies within 0..1, else "logits"
     folder: Path  # where artifacts go unless told otherwise
 
 
@@ -90,7 +93,7 @@ def _from_keras_file(path: Path, data: Path | None) -> Source:
         )
     folder = data
     if not data.is_dir() and data.parent == Path():
-        folder = next((p for p in places(data.name) if (p / f"{FILES[0]}.gz").is_file()), data)
+        folder = next((place for place in places(data.name) if has_idx_files(place)), data)
     dataset = read_idx_folder(folder)
     return _source(
         name=path.stem,
@@ -135,17 +138,32 @@ def _source(
         dataset=dataset,
         train_indices=train_indices,
         split=split,
-        float_index=float_answers(model, dataset.test.images_u8),
+        float_rows=float_answers(model, dataset.test.images_u8),
+        kind=output_kind(model, dataset.train.images_u8[train_indices[:KIND_IMAGES]]),
         folder=folder,
     )
 
 
 def float_answers(model: keras.Model, images_u8: np.ndarray) -> np.ndarray:
-    """The Keras model's top-1 answers, (n,) int64, for (n, height, width) uint8 images."""
+    """The Keras model's output, (n, classes) float32, for (n, height, width) uint8 images."""
     shaped = images_u8.reshape(-1, *(int(n) for n in model.inputs[0].shape[1:]))
     call: Any = model.predict
-    scores = call(shaped.astype(np.float32), batch_size=500, verbose=0)
-    return scores.argmax(axis=1)
+    return np.asarray(call(shaped.astype(np.float32), batch_size=500, verbose=0), np.float32)
+
+
+def output_kind(model: keras.Model, images_u8: np.ndarray) -> str:
+    """ "probabilities" when the model's output for these images lies within 0..1, else "logits".
+
+    Measured, not read off the last layer: a softmax may stand in a nested model or a function. A
+    row of sigmoids counts as probabilities that the reader brings to a sum of 1.
+    """
+    rows = float_answers(model, images_u8)
+    if not np.isfinite(rows).all():
+        raise EdgestitchError(
+            "the model answers training images with values that are not finite",
+            hint="train it again at a lower rate, or look at its input scaling",
+        )
+    return "probabilities" if rows.min() >= 0 and rows.max() <= 1 else "logits"
 
 
 def _sha256(path: Path) -> str:

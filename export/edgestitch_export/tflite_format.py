@@ -15,6 +15,7 @@ from edgestitch_runtime.native_output import quiet_native_output
 
 from .calibration import Calibration
 from .frozen_graph import frozen_function
+from .pairs import hint_for
 
 _TYPES = {v: k for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
 _OPERATORS = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
@@ -47,7 +48,7 @@ def convert(model: keras.Model, precision: str, calibration: Calibration) -> byt
         reason = " ".join(str(error).split())[:300]
         raise EdgestitchError(
             f"TensorFlow's converter cannot make {precision} TFLite of this model: {reason}",
-            hint="see whether --float32 works; if it does, a layer does not quantize",
+            hint=hint_for(precision),
         ) from None
 
 

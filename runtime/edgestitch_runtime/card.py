@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import EdgestitchError, os_error
+from .array_files import read_regular
+from .errors import EdgestitchError
+from .json_shape import count, labels, misfit, null, number, sha256, word
 
 CARD_SCHEMA = 1
 CARD_FILE = "edgestitch.json"
@@ -26,16 +28,33 @@ MAX_ARTIFACT_BYTES = 256 << 20
 FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
 _ONNX_METADATA_FIELD = 14  # ModelProto.metadata_props in onnx.proto
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: artifacts carry no timestamps
-_NEEDED = {
-    "schema",
-    "name",
-    "format",
-    "precision",
-    "labels",
-    "input",
-    "output",
-    "preprocessing",
-    "hashes",
+_TENSOR = {
+    "shape": [(null, count)],
+    "dtype": word,
+    "scale": (null, number),
+    "zero_point": (null, lambda v: isinstance(v, int)),
+}
+_COUNTED = {"correct": count, "n": lambda v: count(v) and v > 0, "engine": word}
+_SHAPE = {
+    "name": word,
+    "title": word,
+    "format": word,
+    "precision": word,
+    "labels": labels,
+    "input": _TENSOR,
+    "output": _TENSOR | {"kind": lambda v: v in ("probabilities", "logits")},
+    "preprocessing": {"pixels": word, "background": lambda v: v in (0, 255)},
+    "hashes": {"source_model": sha256, "weights": sha256},
+    "data": {"name": word, "counts": {"train": count, "validation": count, "test": count}},
+    "versions": lambda v: isinstance(v, dict) and all(word(x) for x in v.values()),
+    "least_engines": lambda v: isinstance(v, dict) and all(word(x) for x in v.values()),
+}
+_ACCURACY = {
+    "float": _COUNTED,
+    "artifact": _COUNTED,
+    "changed": count,
+    "drop_pp": number,
+    "drop_interval_pp": [number],
 }
 
 
@@ -64,15 +83,7 @@ def read_artifact(path: Path | str) -> Artifact:
             f"expected {' or '.join(FORMATS)}",
             hint="`edgestitch export` makes artifacts from a run or a .keras file",
         )
-    try:
-        if path.is_file() and path.stat().st_size > MAX_ARTIFACT_BYTES:
-            raise EdgestitchError(
-                f"{path} is larger than {MAX_ARTIFACT_BYTES >> 20} MiB",
-                hint="edgestitch is for small classifiers",
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise os_error(f"read {path}", error) from None
+    content = read_regular(path, limit=MAX_ARTIFACT_BYTES)
     if not content:
         raise EdgestitchError(f"{path} is empty", hint="export it again, or copy it again")
     if format_ == "tflite":
@@ -142,7 +153,9 @@ def _read_tflite(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | No
                 return content[:start], None
             text = archive.read(CARD_FILE)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
-        raise _damaged_card(path) from None
+        raise _damaged_card(path, "its zip cannot be read") from None
+    if content[-22:-18] != b"PK\x05\x06":  # the end-of-directory record, which has no comment
+        raise _damaged_card(path, "something follows it")
     return content[:start], _parse_card(path, text)
 
 
@@ -218,11 +231,9 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
 def _parse_card(path: Path, text: bytes) -> dict[str, Any]:
     try:
         card = json.loads(text.decode())
-    except ValueError:
-        raise _damaged_card(path) from None
-    if not isinstance(card, dict):
-        raise _damaged_card(path)
-    schema = card.get("schema")
+    except (ValueError, RecursionError):
+        raise _damaged_card(path, "it is no JSON") from None
+    schema = card.get("schema") if isinstance(card, dict) else None
     if isinstance(schema, int) and schema > CARD_SCHEMA:
         raise EdgestitchError(
             f"{path} has a card of schema {schema}, this edgestitch-runtime reads {CARD_SCHEMA}",
@@ -232,14 +243,21 @@ def _parse_card(path: Path, text: bytes) -> dict[str, Any]:
 
 
 def _check_card(path: Path, card: dict[str, Any], format_: str, digest: str) -> None:
-    if not card.keys() >= _NEEDED or card["format"] != format_:
-        raise _damaged_card(path)
-    if card["hashes"].get("weights") != digest:
+    wrong = misfit(card, _SHAPE)
+    if wrong is None and "accuracy" in card:
+        wrong = misfit(card["accuracy"], _ACCURACY, "accuracy")
+    if wrong is None and (card["format"] != format_ or card.get("schema") != CARD_SCHEMA):
+        wrong = "format or schema"
+    if wrong:
+        raise _damaged_card(path, f"its entry {wrong} is missing or of another kind")
+    if card["hashes"]["weights"] != digest:
         raise EdgestitchError(
             f"{path} was altered after its export: its weights do not match the hash in its card",
             hint="copy it again from where it was exported, or export it again",
         )
 
 
-def _damaged_card(path: Path) -> EdgestitchError:
-    return EdgestitchError(f"{path} has a damaged card", hint="copy it again, or export it again")
+def _damaged_card(path: Path, why: str) -> EdgestitchError:
+    return EdgestitchError(
+        f"{path} has a damaged card: {why}", hint="copy it again, or export it again"
+    )

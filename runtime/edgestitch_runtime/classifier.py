@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,18 +20,23 @@ _ARRAY, _UINT8 = np.ndarray, np.dtype(np.uint8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How an engine's scores become probabilities: value = (score - zero_point) * scale."""
+    """How an engine's scores become probabilities: value = (score - zero_point) * scale.
+
+    `kind` is "probabilities", "logits", or "unknown" for a file without a card: values that are
+    not all within 0..1, or whose rows do not sum to 1, are then taken for logits.
+    """
 
     scale: float
     zero_point: int
-    logits: bool
+    kind: str
     unsigned: bytes | None  # turns eight-bit scores into score - lowest, when that is the weight
 
     def confidence(self, scores: np.ndarray, index: int) -> float:
         """The probability of `index` alone: in plain Python, ten numbers are done sooner."""
         if self.unsigned is not None:
             weights = scores.tobytes().translate(self.unsigned)
-            return weights[index] / (sum(weights) or 1)
+            total = sum(weights)
+            return weights[index] / total if total else 1 / len(weights)
         return float(self.probabilities(scores.reshape(-1))[index])
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
@@ -39,9 +44,12 @@ class Reading:
         values = scores.astype(np.float32)
         if scores.dtype != np.float32:
             values = (values - np.float32(self.zero_point)) * np.float32(self.scale)
-        if self.logits:
+        total = values.sum(axis=-1, keepdims=True)
+        if self.kind == "logits" or (self.kind == "unknown" and _no_probabilities(values, total)):
             values = np.exp(values - values.max(axis=-1, keepdims=True))
-        return values / values.sum(axis=-1, keepdims=True)
+            total = values.sum(axis=-1, keepdims=True)
+        even = np.float32(1 / values.shape[-1])  # all scores 0: nothing speaks for any class
+        return np.where(total > 0, values / np.where(total > 0, total, 1), even)
 
 
 @dataclass(slots=True, eq=False)
@@ -76,8 +84,6 @@ class Classifier:
     """
 
     def __init__(self, path: Path, engine: str, threads: int) -> None:
-        if threads < 1:
-            raise EdgestitchError(f"threads is {threads}, expected at least 1", hint="use 1")
         artifact = read_artifact(path)
         self.path = path
         self.card = artifact.card
@@ -119,7 +125,13 @@ class Classifier:
             idle.append(call)
             index = int(scores.argmax())
             return Result(self.labels[index], index, scores, self._reading)
-        scores = self.scores(images)
+        if not isinstance(images, list) and np.ndim(images) == 2:  # a subclass, or another dtype
+            image = np.asarray(images)
+            self._check(image, single=True)
+            return self._results(self.scores(image[None]))[0]
+        return self._results(self.scores(images))
+
+    def _results(self, scores: np.ndarray) -> list[Result]:
         return [
             Result(self.labels[index], index, row, self._reading)
             for index, row in zip(scores.argmax(axis=1).tolist(), scores, strict=True)
@@ -148,8 +160,10 @@ class Classifier:
         return prepare, session.bare()
 
     def close(self) -> None:
-        """Lets go of the engine; the classifier answers no more."""
-        del self._session, self._idle
+        """Lets go of the engine. A thread still inside `classify` gets its answer; later calls
+        raise EdgestitchError."""
+        self._session = cast(Session, _Closed(self._session))
+        self._idle = []
 
     def __enter__(self) -> Classifier:
         return self
@@ -205,18 +219,32 @@ def _input_conversion(path: Path, session: Session) -> Callable[[np.ndarray], np
 
 
 def _reading(session: Session, card: dict[str, Any] | None) -> Reading:
-    logits = card is not None and card["output"]["kind"] == "logits"
+    kind = "unknown" if card is None else card["output"]["kind"]
     unsigned = None
-    if session.output_dtype != np.float32 and not logits:
+    if session.output_dtype != np.float32 and kind == "probabilities":
         lowest = int(np.iinfo(session.output_dtype).min)
         if session.output_zero_point == lowest:
             unsigned = bytes((code - lowest) & 255 for code in range(256))
     return Reading(
         scale=session.output_scale,
         zero_point=session.output_zero_point,
-        logits=logits,
+        kind=kind,
         unsigned=unsigned,
     )
+
+
+def _no_probabilities(values: np.ndarray, total: np.ndarray) -> bool:
+    return bool(values.min() < 0 or values.max() > 1.001 or np.abs(total - 1).max() > 0.05)
+
+
+class _Closed:
+    """What stands in a closed Classifier for its session."""
+
+    def __init__(self, session: Session) -> None:
+        self.input_dtype = session.input_dtype
+
+    def __getattr__(self, name: str) -> Any:
+        raise EdgestitchError("this Classifier is closed", hint="open the artifact again")
 
 
 def _labels(path: Path, card: dict[str, Any] | None, classes: int) -> tuple[str, ...]:

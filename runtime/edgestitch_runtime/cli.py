@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import NoReturn
 
-from .errors import EdgestitchError, os_error
+from .errors import EdgestitchError, Terminated, os_error
 
 GROUP = "edgestitch.commands"
 # What to install for a command that is not there, in the order of a session.
@@ -41,6 +44,8 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (without the program's name) and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _fill_closed_streams()
+    _heed_termination()
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -50,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
         return error.exit_code
+    except Terminated:
+        print("\nedgestitch: terminated", file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print("\nedgestitch: interrupted", file=sys.stderr)
         return 130
@@ -63,6 +71,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("edgestitch: out of memory\nhint: give it fewer or smaller images", file=sys.stderr)
         return 2
+
+
+def _fill_closed_streams() -> None:
+    """A stream that the caller closed (`>&-`) is the null device: Python has None in its place."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor: this one
+            if opened != fd:
+                os.dup2(opened, fd)
+            setattr(sys, name, os.fdopen(fd, mode))
+
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may hold what the terminal has not
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _heed_termination() -> None:
+    """SIGTERM and SIGHUP become an exception, so that temporary files go and children end."""
+
+    def terminated(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup's SIG_IGN stays
+                signal.signal(number, terminated)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -31,11 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="PNG, JPEG, BMP, .npy, IDX, a folder of them, or - for standard input; "
         "a .tflite or .onnx among them is the model",
     )
-    parser.add_argument("--model", type=Path, help="the artifact (default: of the newest run)")
     parser.add_argument(
-        "--engine", default="auto", help="auto, litert, tflite-runtime, onnxruntime"
+        "--model",
+        type=Path,
+        metavar="ARTIFACT",
+        help="the model (default: the newest run's, int8 before others, TFLite before ONNX)",
     )
-    parser.add_argument("--threads", type=int, default=1, help="threads in the engine (default 1)")
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        metavar="E",
+        help="litert, tflite-runtime, onnxruntime, or auto: the first that works (default)",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="threads in the engine (default 1)"
+    )
     parser.add_argument("--top", type=int, default=1, metavar="K", help="show the K best classes")
     parser.add_argument("--invert", action="store_true", help="invert the pixels: 255 - gray")
     parser.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
@@ -57,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"model: {model} on {classifier.engine}", file=sys.stderr)
         if classifier.card is None:
             print(
-                f"warning: {model} has no card: classes are numbered, raw pixels are assumed",
+                f"warning: {model} has no card: classes are numbered; raw pixels, and scores that "
+                "are probabilities or logits as they look, are assumed",
                 file=sys.stderr,
             )
         expected = _expected(classifier)
@@ -97,7 +108,9 @@ def _newest_artifact() -> Path:
             "the newest run has no exported model",
             hint="`edgestitch export --format tflite --int8` makes one, or name one with --model",
         )
-    return min(artifacts, key=lambda p: ("-int8" not in p.stem, p.suffix != ".tflite", p.name))
+    return min(
+        artifacts, key=lambda p: (not p.stem.endswith("-int8"), p.suffix != ".tflite", p.name)
+    )
 
 
 def _expected(classifier: Classifier) -> Expected:
@@ -141,4 +154,5 @@ def _as_json(name: str, ranked: list[tuple[int, str, float]]) -> str:
 
 
 def _as_text(name: str, ranked: list[tuple[int, str, float]]) -> str:
+    name = name.replace("\n", "\\n")
     return f"{name}: " + ", ".join(f"{label} {100 * p:.1f} %" for _, label, p in ranked)

@@ -13,7 +13,7 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite or .onnx file")
-    parser.add_argument("--json", action="store_true", help="the whole card as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="size, hash and the whole card")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,17 +1,14 @@
 """Labelled images from files: IDX in the MNIST layout, hashes, the split, and finding data again.
 
 A data set is known by the SHA-256 of its four IDX files' uncompressed content, so that a
-gzipped copy and a plain one are the same data. Over 300 lines because identity is one subject: what
-reads the files, what hashes them and what finds them again must agree on what a data set is.
+gzipped copy and a plain one are the same data.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gzip
-import hashlib
+import importlib.util
 import os
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import EdgestitchError, os_error
+from .array_files import DataFile as DataFile
+from .array_files import read_idx as read_idx
+from .array_files import read_npy as read_npy
+from .errors import EdgestitchError
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -46,17 +46,7 @@ FASHION_SHA256 = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-MAX_IDX_BYTES = 1 << 30
 MAX_CLASSES = 256  # a label is one byte
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
-    """One IDX file: its name without .gz, the SHA-256 and length of its uncompressed content."""
-
-    name: str
-    sha256: str
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,38 +67,6 @@ class Dataset:
     files: tuple[DataFile, ...]
     train: Part
     test: Part
-
-
-def read_idx(path: Path) -> tuple[np.ndarray, DataFile]:
-    """One IDX file of unsigned bytes, gzipped or not: its array and what identifies it.
-
-    The array has the shape that the file's header gives, dtype uint8. The layout is the one
-    described at the MNIST data set: two zero bytes, 0x08 for unsigned bytes, the rank, then
-    each dimension as a big-endian 32-bit count. Raises EdgestitchError when magic or size are
-    wrong.
-    """
-    content = _read_content(path)
-    hint = "IDX files in the MNIST layout are wanted; fetch the file again"
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08" or content[3] not in (1, 3):
-        raise EdgestitchError(
-            f"{path} is not an IDX file of bytes: it begins with {content[:4].hex() or 'nothing'}, "
-            "expected 00000801 or 00000803",
-            hint=hint,
-        )
-    rank = content[3]
-    header = 4 + 4 * rank
-    shape = tuple(int(n) for n in np.frombuffer(content[4:header].ljust(4 * rank, b"\0"), ">u4"))
-    expected = header + int(np.prod([int(n) for n in shape], dtype=object))
-    if len(content) != expected:
-        raise EdgestitchError(
-            f"{path} holds {len(content)} bytes, its header says {expected}: it is cut or damaged",
-            hint=hint,
-        )
-    array = np.frombuffer(content, np.uint8, offset=header).reshape(shape)
-    name = path.name.removesuffix(".gz")
-    return array, DataFile(
-        name=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content)
-    )
 
 
 def idx_path(folder: Path, name: str) -> Path | None:
@@ -166,6 +124,11 @@ def read_idx_folder(folder: Path, *, name: str | None = None) -> Dataset:
         name, labels = name or "fashion-mnist", FASHION_LABELS
     else:
         labels = _read_labels(folder, highest=int(max(train.labels.max(), test.labels.max())))
+        if name is None and folder.resolve().name == "fashion-mnist":
+            raise EdgestitchError(
+                f"{folder} is called fashion-mnist and holds other files: their checksums differ",
+                hint="fetch the data again, or give the folder another name",
+            )
     return Dataset(
         name=name or folder.resolve().name,
         folder=folder,
@@ -226,7 +189,15 @@ def places(name: str) -> list[Path]:
         keras / "datasets" / name,
         Path("/usr/share/datasets") / name,  # Debian's packages dataset-*
     ]
+    if name == "fashion-mnist-mini":
+        found += [folder / "fashion_mnist_mini" for folder in _package_folders("edgestitch_train")]
     return found
+
+
+def _package_folders(package: str) -> list[Path]:
+    """Where a sibling's files lie, found without importing it."""
+    spec = importlib.util.find_spec(package)
+    return [Path(p) for p in (spec.submodule_search_locations or [])] if spec else []
 
 
 def find_recorded(record: dict[str, Any], *, folder: Path | None = None) -> Dataset:
@@ -268,31 +239,6 @@ def find_recorded(record: dict[str, Any], *, folder: Path | None = None) -> Data
         f"the data of this run ({record['name']}) was not found in {where}",
         hint="name its folder with --data, or set EDGESTITCH_DATA",
     )
-
-
-def _read_content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if gzipped:
-                with gzip.GzipFile(fileobj=raw) as stream:
-                    content = stream.read(MAX_IDX_BYTES + 1)
-            else:
-                content = raw.read(MAX_IDX_BYTES + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise EdgestitchError(
-            f"{path} is a damaged gzip file: it is cut or its checksum is wrong",
-            hint="fetch the file again",
-        ) from None
-    except OSError as error:
-        raise os_error(f"read {path}", error) from None
-    if len(content) > MAX_IDX_BYTES:
-        raise EdgestitchError(
-            f"{path} holds more than {MAX_IDX_BYTES} bytes",
-            hint="it is not a data set of this size",
-        )
-    return content
 
 
 def _read_labels(folder: Path, *, highest: int) -> tuple[str, ...]:

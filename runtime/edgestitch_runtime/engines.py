@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -115,6 +116,11 @@ def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str,
     Returns the engine's name and the session. Raises EdgestitchError when the engine is unknown,
     does not run this format, is not installed, is installed but broken, or refuses the model.
     """
+    limit = max(64, 4 * (os.cpu_count() or 1))
+    if not 1 <= threads <= limit:
+        raise EdgestitchError(
+            f"threads is {threads}, expected 1 to {limit}", hint="1 is best for small models"
+        )
     if engine != "auto":
         return engine, _open(artifact, _lookup(engine, artifact), threads)
     able = [e for e in ENGINES.values() if artifact.format in e.formats]

@@ -32,3 +32,7 @@ def os_error(action: str, error: OSError) -> EdgestitchError:
         f"cannot {action}: {reason[:1].lower()}{reason[1:]}",
         hint=hints.get(reason, "look at the path and the disk, then try again"),
     )
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: clean up as after Ctrl-C, and end with exit code 143."""

@@ -24,12 +24,20 @@ from typing import Any
 
 import numpy as np
 
-from .dataset import read_idx
-from .errors import EdgestitchError, os_error
+from .array_files import (
+    GZIP_MARK,
+    IDX_MARKS,
+    MAX_BYTES,
+    NPY_MARK,
+    parse_idx,
+    read_npy,
+    read_regular,
+    unpacked,
+)
+from .errors import EdgestitchError
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp"}
 MAX_PIXELS = 64_000_000
-MAX_FILE_BYTES = 1 << 30
 DARK, BRIGHT = 0, 255
 CONVERSION = "exif-orientation, alpha-over-background, itu-r-601-2-luma, fit-lanczos-centred"
 
@@ -58,35 +66,17 @@ def load(path: Path, expected: Expected, *, invert: str) -> Loaded:
     Arrays must hold uint8 images of exactly the model's size: only pictures are converted. Raises
     EdgestitchError when the file is missing, too large, no image, or an array of another kind.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise EdgestitchError(
-                f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB", hint="split it into parts"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise os_error(f"read {path}", error) from None
-    if content[:4] in (b"\0\0\x08\x03", b"\0\0\x08\x01") or (
-        content[:2] == b"\x1f\x8b" and "idx" in path.name
-    ):
-        images, _ = read_idx(path)
-        return _array(str(path), images, expected, invert)
-    return decode(str(path), content, expected, invert=invert)
+    return decode(str(path), read_regular(path), expected, invert=invert)
 
 
 def decode(name: str, content: bytes, expected: Expected, *, invert: str) -> Loaded:
-    """`load` for the bytes of a picture or of an .npy file; `name` is used in messages."""
+    """`load` for the bytes of a picture, an .npy or an IDX file; `name` is used in messages."""
     if not content:
         raise EdgestitchError(f"{name} is empty", hint="give a PNG, JPEG, BMP, .npy or IDX file")
-    if content[:6] == b"\x93NUMPY":
-        try:
-            array = np.load(io.BytesIO(content), allow_pickle=False)
-        except (ValueError, EOFError, OSError, MemoryError):
-            raise EdgestitchError(
-                f"{name} is a damaged .npy file, or holds Python objects",
-                hint="save a uint8 array with numpy.save",
-            ) from None
-        return _array(name, array, expected, invert)
+    if content[:6] == NPY_MARK:
+        return _array(name, read_npy(name, content), expected, invert)
+    if content[:2] == GZIP_MARK or content[:4] in IDX_MARKS:
+        return _array(name, parse_idx(name, unpacked(name, content)), expected, invert)
     return _picture(name, content, expected, invert)
 
 
@@ -109,9 +99,9 @@ def files_in(paths: list[Path]) -> Iterator[Path]:
 
 
 def read_stdin() -> bytes:
-    """What stands on standard input, at most MAX_FILE_BYTES of it."""
-    content = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
+    """What stands on standard input, at most MAX_BYTES of it."""
+    content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
         raise EdgestitchError("standard input is too long", hint="give one picture or array")
     return content
 
@@ -128,6 +118,8 @@ def _array(name: str, array: np.ndarray, expected: Expected, invert: str) -> Loa
             f"{name} has the shape {array.shape}, expected {size} or (n, {size[0]}, {size[1]})",
             hint="arrays are taken as they are; save a PNG to have it resized",
         )
+    if array.size == 0:
+        raise EdgestitchError(f"{name} holds no image", hint="save at least one")
     images = array.reshape(-1, *size)
     return Loaded(name=name, images_u8=~images if invert == "yes" else images)
 
@@ -169,17 +161,22 @@ def _picture(name: str, content: bytes, expected: Expected, invert: str) -> Load
     gray = _gray(picture, under)
     if invert == "yes":
         gray = ImageOps.invert(gray)
+    warnings = tuple(_border_warning(name, gray, background, invert))
     if gray.size != (expected.width, expected.height):
+        scale = min(expected.width / gray.width, expected.height / gray.height)
+        if min(gray.width, gray.height) * scale < 1:
+            raise EdgestitchError(
+                f"{name} is {gray.width} x {gray.height} pixels: fitted to {expected.width} x "
+                f"{expected.height} it would be thinner than one",
+                hint="cut out the part that shows the object",
+            )
         gray = ImageOps.pad(
             gray,
             (expected.width, expected.height),
             method=Image.Resampling.LANCZOS,
             color=background,
         )
-    array = np.asarray(gray, np.uint8)
-    return Loaded(
-        name=name, images_u8=array[None], warnings=tuple(_border_warning(name, gray, background))
-    )
+    return Loaded(name=name, images_u8=np.asarray(gray, np.uint8)[None], warnings=warnings)
 
 
 def _gray(picture: Any, under: int) -> Any:
@@ -196,7 +193,8 @@ def _gray(picture: Any, under: int) -> Any:
     return picture.convert("L")
 
 
-def _border_warning(name: str, gray: Any, background: int) -> Iterator[str]:
+def _border_warning(name: str, gray: Any, background: int, invert: str) -> Iterator[str]:
+    """Of the picture before it is fitted: the bars that fitting adds are always as expected."""
     pixels = np.asarray(gray)
     if min(pixels.shape) < 3:
         return
@@ -204,7 +202,8 @@ def _border_warning(name: str, gray: Any, background: int) -> Iterator[str]:
     middle = float(np.median(border))
     if abs(middle - background) > 127:
         kind, wanted = ("bright", "dark") if background == DARK else ("dark", "bright")
+        remedy = "leave out --invert" if invert == "yes" else "--invert turns it over"
         yield (
             f"{name} has a {kind} border (median {middle:.0f} of 255) where the model expects a "
-            f"{wanted} one; --invert turns it over"
+            f"{wanted} one; {remedy}"
         )

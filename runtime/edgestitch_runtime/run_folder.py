@@ -11,14 +11,30 @@ runs/NAME/bench/        report.html, report.md, report.json
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import EdgestitchError, os_error
+from .json_shape import count, labels, misfit, sha256, word
 
 RUNS = Path("runs")
 RUN_SCHEMA = 1
+_SHAPE = {
+    "name": word,
+    "title": word,
+    "model": {"sha256": sha256},
+    "data": {
+        "name": word,
+        "folder": word,
+        "labels": labels,
+        "files": [{"name": word, "sha256": sha256}],
+        "counts": {"train": count, "validation": count, "test": count},
+    },
+    "split": {"validation_count": count, "seed": count},
+    "accuracy": {"test": {"correct": count, "n": count}},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +76,35 @@ def read_run(folder: Path) -> Run:
         raise EdgestitchError(f"{folder} is not a run: it has no run.json", hint=hint) from None
     except OSError as error:
         raise os_error(f"read {path}", error) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise EdgestitchError(f"{path} is not whole JSON", hint="train the run again") from None
-    needed = {"schema", "name", "title", "model", "data", "split", "accuracy"}
-    if not isinstance(record, dict) or not needed <= record.keys():
-        raise EdgestitchError(f"{path} is not the record of a run", hint=hint)
-    if record["schema"] != RUN_SCHEMA:
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if isinstance(schema, int) and schema > RUN_SCHEMA:
         raise EdgestitchError(
-            f"{path} has schema {record['schema']}, this edgestitch reads {RUN_SCHEMA}",
+            f"{path} has schema {schema}, this edgestitch reads {RUN_SCHEMA}",
             hint="use the edgestitch that wrote it, or train again",
         )
+    wrong = misfit(record, _SHAPE)
+    if wrong is None and (schema != RUN_SCHEMA or isinstance(schema, bool)):
+        wrong = "schema"
+    if wrong:
+        raise EdgestitchError(
+            f"{path} is not the record of a run: its entry {wrong} is missing or of another kind",
+            hint=hint,
+        )
+    check_name(record["name"])
     if not (folder / "model.keras").is_file():
         raise EdgestitchError(f"{folder} has no model.keras", hint="train the run again")
     return Run(folder=folder, name=record["name"], title=record["title"], record=record)
+
+
+def check_name(name: str) -> None:
+    """Raises EdgestitchError unless `name` can be a run's or an artifact's, part of file names."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
+        raise EdgestitchError(
+            f"{name!r} is not a name for a run or artifact: it becomes part of file names",
+            hint="1 to 64 letters, digits, dots, hyphens and underscores, no dot or hyphen first",
+        )
 
 
 def newest_run(runs: Path = RUNS) -> Run:

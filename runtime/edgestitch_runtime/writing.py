@@ -36,7 +36,7 @@ def write_file(path: Path, content: bytes, *, overwrite: bool) -> str:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).chmod(0o666 & ~umask())
         Path(temporary).replace(path)
     except OSError as error:
         raise os_error(f"write {path}", error) from None
@@ -52,7 +52,8 @@ def write_json(path: Path, value: Any, *, overwrite: bool) -> str:
     return write_file(path, (text + "\n").encode(), overwrite=overwrite)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The process's file mode mask. Reading it sets it for an instant: not for many threads."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

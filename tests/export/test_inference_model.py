@@ -8,7 +8,7 @@ from edgestitch_runtime.errors import EdgestitchError
 keras = pytest.importorskip("keras")
 layers = keras.layers
 
-from edgestitch_export.inference_model import check_classifier, for_inference, output_kind  # noqa: E402
+from edgestitch_export.inference_model import check_classifier, for_inference  # noqa: E402
 
 
 def built(*stack, shape=(28, 28)):
@@ -109,12 +109,22 @@ def test_the_model_given_is_not_changed(mini_test):
         np.testing.assert_array_equal(old, new)
 
 
-def test_the_kind_of_output_is_read_from_the_last_layer():
-    assert output_kind(built(layers.Flatten(), layers.Dense(4, "softmax"))) == "probabilities"
-    assert (
-        output_kind(built(layers.Flatten(), layers.Dense(4), layers.Softmax())) == "probabilities"
-    )
-    assert output_kind(built(layers.Flatten(), layers.Dense(4))) == "logits"
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        ([layers.Dense(4, "softmax")], "probabilities"),
+        ([layers.Dense(4), layers.Softmax()], "probabilities"),
+        ([keras.Sequential([keras.Input((784,)), layers.Dense(4, "softmax")])], "probabilities"),
+        ([layers.Dense(4, "sigmoid")], "probabilities"),
+        ([layers.Dense(4)], "logits"),
+    ],
+    ids=["softmax", "softmax layer", "nested softmax", "sigmoid", "logits"],
+)
+def test_the_kind_of_output_is_measured_not_read_off_the_last_layer(head, kind, mini_train):
+    from edgestitch_export.source import output_kind
+
+    model = built(layers.Rescaling(1 / 255), layers.Flatten(), *head)
+    assert output_kind(model, mini_train[0][:200]) == kind
 
 
 def _two_inputs():
@@ -137,6 +147,7 @@ def _not_finite():
         (lambda: built(layers.Dense(3)), "classes"),
         (lambda: built(layers.Flatten(), layers.Dense(1)), "at least 2 classes"),
         (_not_finite, "not finite"),
+        (lambda: keras.Sequential([layers.Flatten(), layers.Dense(3)]), "no fixed input"),
     ],
 )
 def test_what_is_no_small_gray_classifier_is_refused(make, said):

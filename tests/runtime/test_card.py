@@ -143,3 +143,54 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     (tmp_path / "folder.onnx").mkdir()
     with pytest.raises(EdgestitchError, match="is a directory"):
         read_artifact(tmp_path / "folder.onnx")
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("labels", 5),
+        ("labels", "T-shirt"),
+        ("labels", [1, 2]),
+        ("labels", ["only one"]),
+        ("output", ["int8"]),
+        ("output", {"shape": [None, 10], "dtype": "int8", "scale": 1.0, "zero_point": 0}),
+        ("preprocessing", {"pixels": "x", "background": "dark"}),
+        ("preprocessing", {"pixels": "x", "background": 999}),
+        ("hashes", ["a"]),
+        ("hashes", {"source_model": "a", "weights": "b"}),
+        ("accuracy", {"n": 0}),
+        ("data", "fashion"),
+        ("versions", {"a": 1}),
+        ("title", None),
+        ("schema", "1"),
+        ("schema", 0),
+    ],
+)
+def test_a_card_edited_by_hand_is_refused_by_the_name_of_the_entry(
+    mini_run, tmp_path, entry, value
+):
+    found = read_artifact(mini_run / "export" / "mlp-int8.tflite")
+    assert found.card is not None
+    edited = tmp_path / "edited.tflite"
+    stream = io.BytesIO(model_bytes("tflite", found.content))
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("edgestitch.json", json.dumps(found.card | {entry: value}))
+    edited.write_bytes(stream.getvalue())
+    with pytest.raises(EdgestitchError, match="damaged card"):
+        read_artifact(edited)
+
+
+def test_bytes_behind_the_card_are_noticed(mini_run, tmp_path):
+    longer = tmp_path / "longer.tflite"
+    longer.write_bytes((mini_run / "export" / "mlp-int8.tflite").read_bytes() + b"junk")
+    with pytest.raises(EdgestitchError, match="damaged card"):
+        read_artifact(longer)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "pipe.tflite")
+    with pytest.raises(EdgestitchError, match="a device or a pipe"):
+        read_artifact(tmp_path / "pipe.tflite")

@@ -252,6 +252,44 @@ def test_another_number_of_labels_than_outputs_is_refused(mini_run, tmp_path):
         Classifier.open(short)
 
 
-def test_no_threads_are_no_classifier(mini_run):
-    with pytest.raises(EdgestitchError, match="threads is 0"):
-        Classifier.open(mini_run / "export" / "mlp-int8.tflite", threads=0)
+@pytest.mark.parametrize("threads", [0, -1, 100_000])
+def test_a_senseless_number_of_threads_is_refused(mini_run, threads):
+    with pytest.raises(EdgestitchError, match=f"threads is {threads}"):
+        Classifier.open(mini_run / "export" / "mlp-int8.tflite", threads=threads)
+
+
+def test_one_image_is_one_result_however_the_array_came(mini_run, mini_test, tmp_path):
+    image = mini_test[0][0]
+    np.save(tmp_path / "a.npy", mini_test[0][:2])
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")[0]
+    with Classifier.open(mini_run / "export" / "mlp-int8.tflite") as classifier:
+        expected = classifier.classify(image).scores.tobytes()
+        for one in (mapped, pickle.loads(pickle.dumps(image))):
+            assert classifier.classify(one).scores.tobytes() == expected
+
+
+def test_a_closed_classifier_says_so(mini_run, mini_test):
+    classifier = Classifier.open(mini_run / "export" / "mlp-int8.tflite")
+    classifier.close()
+    classifier.close()
+    for call in (classifier.classify, classifier.probabilities):
+        with pytest.raises(EdgestitchError, match="is closed"):
+            call(mini_test[0][0] if call == classifier.classify else mini_test[0][:2])
+
+
+def test_logits_in_a_file_without_a_card_still_give_probabilities(mini_run, mini_test, tmp_path):
+    import onnx
+
+    model = onnx.load(mini_run / "export" / "mlp-float32.onnx")
+    del model.metadata_props[:]
+    softmax = model.graph.node[-1]
+    assert softmax.op_type == "Softmax"
+    model.graph.output[0].name = softmax.input[0]
+    del model.graph.node[-1]
+    onnx.save(model, tmp_path / "logits.onnx")
+    with (
+        Classifier.open(tmp_path / "logits.onnx") as logits,
+        Classifier.open(mini_run / "export" / "mlp-float32.onnx") as own,
+    ):
+        expected = own.probabilities(mini_test[0][:20])
+        np.testing.assert_allclose(logits.probabilities(mini_test[0][:20]), expected, atol=1e-5)

@@ -126,6 +126,33 @@ def test_a_bright_border_is_warned_of_and_nothing_is_changed(mini_test):
     )
 
 
+def test_a_wide_photo_on_white_is_warned_of_although_its_bars_are_dark():
+    loaded = decode("wide.png", png(Image.new("L", (200, 100), 250)), EXPECTED, invert="no")
+    assert "--invert" in loaded.warnings[0]
+    inverted = decode("w.png", png(Image.new("L", (200, 100), 5)), EXPECTED, invert="yes")
+    assert "leave out --invert" in inverted.warnings[0]
+
+
+def test_a_picture_too_thin_to_be_seen_is_refused():
+    with pytest.raises(EdgestitchError, match="thinner than one"):
+        pixels(Image.new("L", (20, 5000), 255))
+
+
+def test_idx_is_known_by_its_content_gzipped_or_not(tmp_path, mini_test):
+    import gzip
+
+    images = mini_test[0][:3]
+    content = b"\0\0\x08\x03" + np.array(images.shape, ">u4").tobytes() + images.tobytes()
+    for raw in (content, gzip.compress(content)):
+        np.testing.assert_array_equal(decode("-", raw, EXPECTED, invert="no").images_u8, images)
+
+
+def test_no_images_at_all_is_said(tmp_path):
+    np.save(tmp_path / "none.npy", np.zeros((0, 28, 28), np.uint8))
+    with pytest.raises(EdgestitchError, match="holds no image"):
+        load(tmp_path / "none.npy", EXPECTED, invert="no")
+
+
 def test_arrays_are_taken_as_they_are(tmp_path, mini_test):
     images = mini_test[0][:5]
     np.save(tmp_path / "a.npy", images)
@@ -166,6 +193,7 @@ def _cut(content: bytes) -> bytes:
         (b"GIF89a" + bytes(40), "not a picture"),
         (_cut(png(Image.effect_noise((200, 200), 50))), "damaged picture"),
         (b"\x93NUMPY\x01\x00v\x00{'descr'", "damaged .npy"),
+        (b"\x93NUMPY\x01\x00\x10\x00" + b"{'descr': ((((  \n", "damaged .npy"),
         (b"\0\0\x08\x03" + bytes(12), "holds 16 bytes|shape"),
     ],
 )

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -114,4 +115,42 @@ def test_no_run_and_broken_runs_are_refused(own_run, tmp_path):
     record.write_text(whole)
     (own_run / "model.keras").unlink()
     with pytest.raises(EdgestitchError, match=r"no model\.keras"):
+        read_run(own_run)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("data",), None),
+        (("data", "files"), "x"),
+        (("data", "files"), [{"name": "a"}]),
+        (("data", "folder"), None),
+        (("data", "labels"), [1, 2]),
+        (("model",), "x"),
+        (("model", "sha256"), "abc"),
+        (("split",), None),
+        (("split", "seed"), -1),
+        (("split", "validation_count"), 1.5),
+        (("name",), "../../evil"),
+        (("name",), ""),
+        (("title",), ["x"]),
+        (("schema",), True),
+        (("schema",), None),
+    ],
+)
+def test_a_run_edited_by_hand_is_refused_by_the_name_of_the_entry(own_run, path, value):
+    record = json.loads((own_run / "run.json").read_text())
+    part = record
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    (own_run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(EdgestitchError, match=path[-1] if path != ("name",) else "name") as caught:
+        read_run(own_run)
+    assert caught.value.hint
+
+
+def test_json_too_deep_to_read_is_refused(own_run):
+    (own_run / "run.json").write_text("[" * 200_000)
+    with pytest.raises(EdgestitchError, match="not whole JSON"):
         read_run(own_run)

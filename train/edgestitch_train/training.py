@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import re
 import shlex
 import sys
 import time
@@ -19,6 +18,7 @@ import tensorflow as tf
 
 from edgestitch_runtime.dataset import Dataset, Part, split_train
 from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.run_folder import check_name
 
 from .acquisition import acquire
 from .fitting import fit
@@ -178,11 +178,8 @@ def _checked_arguments(
         )
     if progress not in PROGRESS:
         raise EdgestitchError(f"progress is {progress!r}", hint=f"choose {' or '.join(PROGRESS)}")
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
-        raise EdgestitchError(
-            f"{name!r} is not a name for a run: it becomes part of file names",
-            hint="1 to 64 letters, digits, dots, hyphens and underscores",
-        )
+    if name is not None:
+        check_name(name)
     if keras.backend.backend() != "tensorflow":
         raise EdgestitchError(
             f"Keras computes with {keras.backend.backend()} here, expected tensorflow",
