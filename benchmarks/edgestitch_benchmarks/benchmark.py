@@ -47,7 +47,7 @@ def bench(
         run=RunOfReport(
             name=found.name,
             title=found.title,
-            model_sha256=plans[0].sha256,
+            model_sha256=found.record["model"]["sha256"],
             dataset=dataset.name,
             dataset_sha256={file.name: file.sha256 for file in dataset.files},
         ),

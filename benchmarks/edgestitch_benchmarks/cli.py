@@ -1,8 +1,9 @@
-"""Measures every artifact of a run against its float model: accuracy, latency, size, memory.
+"""Measures a run's artifacts against its float model.
 
-Each artifact runs on every engine that takes its format, each row in a process of its own, timed in
-blocks that go round the rows. The table goes to stdout; report.html, report.md and report.json go
-to RUN/bench. A row that cannot run stays in the table with its reason.
+Accuracy, latency, size and memory: each artifact on every engine that takes
+its format, each row in a process of its own, timed in blocks that go round the
+rows. The table goes to stdout; report.html, report.md and report.json go to
+RUN/bench. A row that cannot run stays in the table with its reason.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run folder (default: the newest in runs)",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where the run's data is, when it has moved"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="where the run's data is, when it has moved: the only place looked in then",
     )
     parser.add_argument(
         "--engine-python",
@@ -39,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-seconds",
         type=float,
-        metavar="S",
-        help="time each kind of call for at least S seconds (default: 1)",
+        metavar="SECONDS",
+        help="time each kind of call for at least so long, up to 600 (default: 1)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="a first look with few runs; the report says so"
@@ -56,11 +60,13 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from edgestitch_runtime.run_folder import find_run
+    from edgestitch_runtime.timing import MAX_SECONDS
 
     engine_pythons = dict(map(engine_python, args.engine_python))
-    if args.min_seconds is not None and not 0 < args.min_seconds <= 600:
+    if args.min_seconds is not None and not 0 < args.min_seconds <= MAX_SECONDS:
         raise EdgestitchError(
-            f"--min-seconds is {args.min_seconds:g}, expected more than 0 and at most 600",
+            f"--min-seconds is {args.min_seconds:g}, expected more than 0 and at most "
+            f"{MAX_SECONDS}",
             hint="1 is the default, --quick the shortest that still says something",
         )
     found = find_run(args.run)

@@ -1,7 +1,8 @@
 """Shows the whole chain on real data: train, export, classify, bench.
 
-Runs the commands that you would type and prints each one first. It takes a few minutes, and leaves
-the run runs/mlp-demo with its pictures, artifacts and report. A later demo replaces that run.
+Runs the commands that you would type and prints each one first. It takes a few
+minutes, and leaves the run runs/mlp-demo with its pictures, artifacts and
+report. A later demo replaces that run.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `edgestitch demo`."""
     parser.add_argument(
         "--dataset",
-        metavar="D",
+        metavar="NAME|FOLDER",
         help="a data set as `edgestitch train` takes it (default: fashion-mnist, and the bundled "
         "fashion-mnist-mini, with a notice, where that cannot be had)",
     )
     parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="F", help="where runs go (default: runs)"
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="FOLDER",
+        help="where runs are kept (default: runs)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="train for few epochs and time few runs"

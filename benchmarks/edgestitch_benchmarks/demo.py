@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shlex
 import signal
@@ -12,9 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgestitch_runtime.dataset import find_recorded
-from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.dataset import (
+    FASHION_SHA256,
+    find_recorded,
+    has_idx_files,
+    places,
+    read_idx_folder,
+)
+from edgestitch_runtime.errors import EdgestitchError, Terminated
 from edgestitch_runtime.run_folder import Run, read_run
+from edgestitch_runtime.writing import write_file
+
+from .writer import probe_folder
 
 NAME = "mlp-demo"
 REAL, SAMPLE = "fashion-mnist", "fashion-mnist-mini"
@@ -25,6 +36,8 @@ _SAMPLE_NOTICE = """
 !! the real data that is installed with edgestitch. Its accuracy is NOT that of the full data set.
 """
 _QUICK_EPOCHS = 3
+_TERMINATED = 143  # how a command ends after SIGTERM or SIGHUP
+_GRACE_S = 20  # for a command to clean up after SIGTERM before it is killed
 
 Say = Callable[[str], None]
 
@@ -50,7 +63,8 @@ def run_demo(
 
     `dataset` None is the real Fashion-MNIST, and the bundled sample where that cannot be had.
     `quick` trains three epochs and times few runs. `say` gets what is told between the steps.
-    Raises EdgestitchError when a run of that name is there that no demo made, or a step fails.
+    Raises EdgestitchError when a run of that name is there that no demo made, the place of the run
+    cannot be written, or a step fails.
     """
     started = time.monotonic()
     folder = runs / NAME
@@ -59,6 +73,7 @@ def run_demo(
             f"{folder} exists and was not made by a demo, which would replace it",
             hint="rename that folder, or run it elsewhere: edgestitch demo --runs FOLDER",
         )
+    probe_folder(next(p for p in (runs, *runs.absolute().parents) if p.exists()))
     _train(folder, dataset=dataset, quick=quick, say=say)
     run = read_run(folder)
     _step(("export", str(folder), "--all"), "Export it in every format and precision", say)
@@ -94,13 +109,23 @@ def _train(folder: Path, *, dataset: str | None, quick: bool, say: Say) -> None:
         try:
             _step([*words, "--dataset", dataset or REAL], "Train the float model", say)
         except StepFailed as failure:
-            if dataset is not None or failure.exit_code != 2:
+            if dataset is not None or failure.exit_code != 2 or _real_data_is_here():
                 raise
             say(_SAMPLE_NOTICE.format(sample=SAMPLE))
             _step([*words, "--dataset", SAMPLE], "Train the float model on the sample", say)
     finally:
         if folder.is_dir():  # an interrupted training leaves a run too
-            (folder / MARK).write_text(_MARK_TEXT, encoding="utf-8")
+            write_file(folder / MARK, _MARK_TEXT.encode(), overwrite=True)
+
+
+def _real_data_is_here() -> bool:
+    """Whether this machine has Fashion-MNIST: then a training failed for want of something else."""
+    for place in filter(has_idx_files, places(REAL)):
+        with contextlib.suppress(EdgestitchError):
+            found = read_idx_folder(place, name=REAL)
+            if {file.name: file.sha256 for file in found.files} == FASHION_SHA256:
+                return True
+    return False
 
 
 def _step(words: Sequence[str], what: str, say: Say) -> None:
@@ -108,6 +133,8 @@ def _step(words: Sequence[str], what: str, say: Say) -> None:
     code = _run([sys.executable, "-P", "-m", "edgestitch_runtime", *words])
     if code == 130:
         raise KeyboardInterrupt
+    if code == _TERMINATED:
+        raise Terminated
     if code != 0:
         raise StepFailed(
             f"the demo stopped: `edgestitch {words[0]}` ended with code {code}",
@@ -117,13 +144,19 @@ def _step(words: Sequence[str], what: str, say: Say) -> None:
 
 
 def _run(command: Sequence[str]) -> int:
-    """Runs a command to its end. After Ctrl-C it may finish what it does; a second one ends it."""
+    """Runs a command to its end. After Ctrl-C it may finish what it does; a second one ends it.
+
+    SIGTERM is passed on, and the command may clean up.
+    """
     with subprocess.Popen(command) as process:
         interrupted = False
         while True:
             try:
                 code = process.wait()
                 break
+            except Terminated:
+                _end(process)
+                raise
             except KeyboardInterrupt:
                 if interrupted:
                     process.kill()
@@ -135,16 +168,25 @@ def _run(command: Sequence[str]) -> int:
     return code
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=_GRACE_S)
+    finally:  # also when a second SIGTERM comes meanwhile
+        process.kill()
+
+
 def _write_images(run: Run) -> Path:
     """The first test image of every class as a PNG named after its class; returns their folder."""
     from PIL import Image
 
     dataset = find_recorded(run.record["data"])
     folder = run.folder / "demo-images"
-    folder.mkdir(exist_ok=True)
     for index, label in enumerate(dataset.labels):
         of_class = dataset.test.images_u8[dataset.test.labels == index]
         if len(of_class):
             name = "".join(c if c.isalnum() else "-" for c in label.lower())
-            Image.fromarray(of_class[0]).save(folder / f"{name}.png")
+            png = io.BytesIO()
+            Image.fromarray(of_class[0]).save(png, format="PNG")
+            write_file(folder / f"{name}.png", png.getvalue(), overwrite=True)
     return folder

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from edgestitch_runtime.agreement import compare
-from edgestitch_runtime.dataset import Part
+from edgestitch_runtime.dataset import Part, read_npy
+from edgestitch_runtime.errors import EdgestitchError
 
 from .plans import Plan
 from .report import FAILED, OK, LatencyUs, Row
@@ -81,7 +82,14 @@ def measure_rows(
             if plan.command is not None:
                 with one.failing():
                     worker = stack.enter_context(WorkerProcess(plan.command, folder=folder))
-                    one.start(worker, images=images, first=first, effort=effort, number=number)
+                    one.start(
+                        worker,
+                        images=images,
+                        first=first,
+                        n=len(test.labels),
+                        effort=effort,
+                        number=number,
+                    )
             tell(f"[{number}/{len(plans)}] {one.row.name}: {one.so_far(test.labels)}")
         _time_blocks(measured, effort, tell)
     reference = next(
@@ -123,8 +131,16 @@ class _Measured:
                 self.worker = None
 
     def start(
-        self, worker: WorkerProcess, *, images: Path, first: Path, effort: Effort, number: int
+        self,
+        worker: WorkerProcess,
+        *,
+        images: Path,
+        first: Path,
+        n: int,
+        effort: Effort,
+        number: int,
     ) -> None:
+        """Takes the worker as this row's, and has it answer the `n` test images in `images`."""
         self.worker = worker
         opened = worker.ask(
             "open",
@@ -146,7 +162,8 @@ class _Measured:
         answered = worker.ask(
             "answers", timeout_s=effort.patience_s, images=str(images), output=str(output)
         )
-        self.answers, self.kinds = np.load(output), answered["kinds"]
+        self.answers = _read_answers(output, n)
+        self.kinds = answered["kinds"]
 
     def so_far(self, truth: np.ndarray) -> str:
         if self.worker is None or self.answers is None:
@@ -192,6 +209,18 @@ class _Measured:
             bare_latency_us=latencies.get("bare"),
             images_per_s=1e6 / self.latencies["classify"]["mean_us"],
         )
+
+
+def _read_answers(path: Path, n: int) -> np.ndarray:
+    try:
+        answers = read_npy(path.name, path.read_bytes())
+    except (OSError, EdgestitchError):
+        raise RowFailed("the worker did not write its answers to the test images") from None
+    if answers.shape != (n,) or answers.dtype.kind not in "iu":
+        raise RowFailed(
+            f"the worker wrote {answers.dtype} of shape {answers.shape}, not {n} classes"
+        )
+    return answers
 
 
 def _time_blocks(measured: Sequence[_Measured], effort: Effort, tell: Tell) -> None:

@@ -75,12 +75,14 @@ def accuracy_against_latency(report: Report) -> str | None:
 
 
 def sizes(report: Report) -> str:
-    """The size of every file as a bar with its number."""
+    """The size of every file that could be read as a bar with its number."""
     files: dict[str, Row] = {}
     for row in report.rows:
-        files.setdefault(row.artifact, row)
-    ordered = sorted(files.values(), key=lambda r: (-r.bytes, r.artifact))
-    values = [row.bytes / 1000 for row in ordered]
+        if row.bytes is not None:
+            files.setdefault(row.artifact, row)
+    kilobytes = {name: (row.bytes or 0) / 1000 for name, row in files.items()}
+    ordered = sorted(files.values(), key=lambda r: (-kilobytes[r.artifact], r.artifact))
+    values = [kilobytes[row.artifact] for row in ordered]
     places = range(len(ordered), 0, -1)
     with _style():
         figure, axes = _figure(height=0.7 + 0.27 * len(ordered))

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from edgestitch_runtime.card import FORMATS, read_artifact
+from edgestitch_runtime.array_files import read_regular
+from edgestitch_runtime.card import FORMATS, MAX_ARTIFACT_BYTES, read_artifact
 from edgestitch_runtime.engines import ENGINES, installed
-from edgestitch_runtime.errors import EdgestitchError, os_error
+from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import Run
 
 FORMAT_ORDER = ("tflite", "onnx")
@@ -27,12 +29,12 @@ class Plan:
     """A row to be measured: its file, its engine, and the command that starts its worker.
 
     `command` is None when the row cannot be started; then `reason` says why and `status` how the
-    row ends.
+    row ends. `sha256` and `bytes` are None when the file cannot be read.
     """
 
     path: Path
-    sha256: str
-    bytes: int
+    sha256: str | None
+    bytes: int | None
     format: str
     precision: str
     engine: str
@@ -45,8 +47,9 @@ def plan_rows(run: Run, *, engine_pythons: Mapping[str, Path]) -> list[Plan]:
     """The rows of `run`: the float model, then formats, precisions and engines in a fixed order.
 
     `engine_pythons` gives the Python of another environment for an engine. An engine that is
-    nowhere to be found and an artifact that is damaged keep their rows, with the reason.
-    Raises EdgestitchError when the run has no artifact or an engine is unknown.
+    nowhere to be found, and an artifact that is damaged or of another model than this run's, keep
+    their rows, with the reason. Raises EdgestitchError when the run has no artifact, its model is
+    not the one that run.json describes, or an engine is unknown.
     """
     for name in engine_pythons:
         if name not in ENGINES:
@@ -59,8 +62,14 @@ def plan_rows(run: Run, *, engine_pythons: Mapping[str, Path]) -> list[Plan]:
             f"{run.folder} has no exported artifact",
             hint=f"edgestitch export {run.folder} --all",
         )
-    plans = [_keras_plan(run.model_path, engine) for engine in KERAS_ENGINES]
-    of_artifacts = [p for path in artifacts for p in _artifact_plans(path, engine_pythons)]
+    model = read_regular(run.model_path)
+    if hashlib.sha256(model).hexdigest() != run.record["model"]["sha256"]:
+        raise EdgestitchError(
+            f"{run.model_path} is not the model that run.json describes: its hash differs",
+            hint="train the run again: what was exported cannot be compared with another model",
+        )
+    plans = [_keras_plan(run.model_path, model, engine) for engine in KERAS_ENGINES]
+    of_artifacts = [p for path in artifacts for p in _artifact_plans(path, run, engine_pythons)]
     return plans + sorted(of_artifacts, key=_place)
 
 
@@ -88,8 +97,7 @@ def _place(plan: Plan) -> tuple[int, int, str, int]:
     )
 
 
-def _keras_plan(path: Path, engine: str) -> Plan:
-    content = _content(path)
+def _keras_plan(path: Path, content: bytes, engine: str) -> Plan:
     here = importlib.util.find_spec("tensorflow") is not None
     return Plan(
         path=path,
@@ -106,13 +114,15 @@ def _keras_plan(path: Path, engine: str) -> Plan:
     )
 
 
-def _artifact_plans(path: Path, engine_pythons: Mapping[str, Path]) -> list[Plan]:
-    content = _content(path)
+def _artifact_plans(path: Path, run: Run, engine_pythons: Mapping[str, Path]) -> list[Plan]:
     format_ = FORMATS[path.suffix]
-    damage, precision = None, "unknown"
+    content, damage, precision = None, None, "unknown"
     try:
+        content = read_regular(path, limit=MAX_ARTIFACT_BYTES)
         card = read_artifact(path).card
-        precision = card["precision"] if card is not None else "unknown"
+        if card is not None:
+            precision = card["precision"]
+            damage = _stranger(card, run)
     except EdgestitchError as error:
         damage = f"{error.message} (hint: {error.hint})"
     plans = []
@@ -129,8 +139,8 @@ def _artifact_plans(path: Path, engine_pythons: Mapping[str, Path]) -> list[Plan
         plans.append(
             Plan(
                 path=path,
-                sha256=hashlib.sha256(content).hexdigest(),
-                bytes=len(content),
+                sha256=None if content is None else hashlib.sha256(content).hexdigest(),
+                bytes=None if content is None else len(content),
                 format=format_,
                 precision=precision,
                 engine=engine.name,
@@ -142,14 +152,23 @@ def _artifact_plans(path: Path, engine_pythons: Mapping[str, Path]) -> list[Plan
     return plans
 
 
+def _stranger(card: dict[str, Any], run: Run) -> str | None:
+    """Why an artifact with this card cannot be compared with the run's float model, or None."""
+    data = run.record["data"]
+    files = {file["name"]: file["sha256"] for file in data["files"]}
+    if card["hashes"]["source_model"] != run.record["model"]["sha256"]:
+        what = f"its card names another source model than {run.model_path}"
+    elif card["labels"] != data["labels"]:
+        what = "its labels are not this run's"
+    elif card["data"].get("files") != files:
+        what = "its card names other data than this run's"
+    else:
+        return None
+    hint = "take it away, or export the run again with --force"
+    return f"not an artifact of this run: {what} (hint: {hint})"
+
+
 def _engine_python(name: str, engine_pythons: Mapping[str, Path]) -> Path | None:
     if name in engine_pythons:
         return engine_pythons[name]
     return find_engine_python(name) or (Path(sys.executable) if installed(name) else None)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise os_error(f"read {path}", error) from None

@@ -33,12 +33,12 @@ class Row:
     """
 
     artifact: str
-    sha256: str
+    sha256: str | None
     format: str
     precision: str
     engine: str
     status: str  # ok, failed (it ran and broke) or absent (the engine is not here)
-    bytes: int
+    bytes: int | None
     reason: str | None = None
     engine_version: str | None = None
     python_version: str | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .report import OK, Report, Row
 
 MISSING = "-"
+_LEAST_P = 1e-12
 DROP_MEANS = "Drop and flips (lost/won) compare with the float Keras model on the same images."
 
 
@@ -38,6 +39,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
+def p_value(p: float) -> str:
+    """Three digits; a p too small to be written so is named by its bound, never 0."""
+    return f"{p:.3g}" if p >= _LEAST_P else f"< {_LEAST_P:g}"
+
+
 def drop(row: Row) -> str:
     """The drop in percentage points with its 95 % interval."""
     if row.drop_pp is None or row.drop_interval_pp is None:
@@ -59,7 +65,7 @@ def _latency(name: str) -> Callable[[Row], str]:
 _WHOLE = "{:,.0f}".format
 ARTIFACT = Column(heading="artifact", cell=lambda r: r.artifact, number=False)
 ENGINE = Column(heading="engine", cell=lambda r: r.engine, number=False)
-SIZE = Column(heading="kB", cell=lambda r: kilobytes(r.bytes))
+SIZE = Column(heading="kB", cell=lambda r: _or_missing(kilobytes, r.bytes))
 ACCURACY = Column(
     heading="accuracy %",
     cell=lambda r: percent(r.accuracy) if r.accuracy is not None else r.status,
@@ -69,7 +75,7 @@ FLIPS = Column(
     heading="lost/won",
     cell=lambda r: MISSING if r.flips_lost is None else f"{r.flips_lost}/{r.flips_won}",
 )
-MCNEMAR = Column(heading="McNemar p", cell=lambda r: _or_missing("{:.3g}".format, r.mcnemar_p))
+MCNEMAR = Column(heading="McNemar p", cell=lambda r: _or_missing(p_value, r.mcnemar_p))
 P50 = Column(heading="p50 us", cell=_latency("p50"))
 P90 = Column(heading="p90 us", cell=_latency("p90"))
 P99 = Column(heading="p99 us", cell=_latency("p99"))

@@ -17,7 +17,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from edgestitch_runtime.json_shape import Shape, count, misfit, null, number, word
+
 _CHATTER_BYTES = 4096  # how much of a dead worker's stderr is looked at
+
+
+def _positive(value: Any) -> bool:
+    return number(value) and value > 0
+
+
+# What is relied on in the answer to each command: the program may be no worker at all.
+_ANSWERS: dict[str, Shape] = {
+    "open": {
+        "engine_version": word,
+        "peak_rss_mb": (null, number),
+        "versions": {"python": word, "numpy": word},
+    },
+    "answers": {"kinds": lambda v: isinstance(v, list) and "classify" in v and all(map(word, v))},
+    "block": {},
+    "latency": {
+        **dict.fromkeys(("p50_us", "p90_us", "p99_us", "mean_us"), _positive),
+        "runs": count,
+    },
+}
 
 
 class RowFailed(Exception):
@@ -58,7 +80,8 @@ class WorkerProcess:
     def ask(self, do: str, *, timeout_s: float, **arguments: Any) -> dict[str, Any]:
         """Sends one command and waits for its answer.
 
-        Raises RowFailed when the worker refuses, dies, or has not answered after `timeout_s`.
+        Raises RowFailed when the worker refuses, dies, has not answered after `timeout_s`, or
+        answers what no worker does.
         """
         stdin = self._process.stdin
         assert stdin is not None
@@ -74,11 +97,19 @@ class WorkerProcess:
             raise RowFailed(self._how_it_died())
         try:
             answer = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RowFailed(f"the worker answered {line[:80]!r}, expected JSON") from None
-        if not answer.get("ok"):
+        if not isinstance(answer, dict):
+            raise RowFailed(f"the worker answered {line[:80]!r}, expected a JSON object")
+        if answer.get("ok") is not True:
             hint = f" (hint: {answer['hint']})" if answer.get("hint") else ""
             raise RowFailed(f"{answer.get('message', 'refused')}{hint}")
+        wrong = misfit(answer, _ANSWERS[do])
+        if wrong:
+            raise RowFailed(
+                f"the worker's answer to {do} has no {wrong} as it should be: {line[:80]!r} "
+                "(hint: the Python of an engine must have this version of edgestitch-runtime)"
+            )
         return answer
 
     def age_ms(self) -> float:

@@ -113,4 +113,4 @@ def as_html(report: Report) -> str:
 
 
 def _hashes(report: Report) -> dict[str, str]:
-    return {row.artifact: row.sha256 for row in report.rows}
+    return {row.artifact: row.sha256 or "not readable" for row in report.rows}

@@ -4,8 +4,9 @@
     edgestitch export runs/mlp --all              every format at every precision
     edgestitch export my.keras --data FOLDER --format onnx --float32
 
-Each artifact is judged on the test images by the runtime itself. A run's data is found again by its
-hashes; the calibration images for int8 are taken from train.
+Each artifact is judged on the test images by the runtime itself. A run's data
+is found again by its hashes; the calibration images for int8 are taken from
+train. With --all, a pair that cannot be made does not keep the others back.
 """
 
 from __future__ import annotations
@@ -48,7 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for precision, meaning in PRECISION_FLAGS.items():
         parser.add_argument(f"--{precision}", action="store_true", help=meaning)
     parser.add_argument("--all", action="store_true", help="every precision of the format(s)")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the data lies")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="IDX files: where the run's data lies, or what a .keras file is judged on",
+    )
     parser.add_argument("--name", help="the artifacts' name (default: the run's or the file's)")
     parser.add_argument(
         "--out",
@@ -59,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration-images", type=int, default=500, metavar="N", help="for int8 (default 500)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the calibration choice (default 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the calibration choice (default 0)"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite artifacts that differ")
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
 

@@ -4,8 +4,9 @@
     edgestitch classify mlp-int8.tflite a.png b.jpg   this model
     edgestitch classify --json --top 3 pictures/      one JSON object a line
 
-Pictures of any size are turned into what the model expects: gray, fitted, centred. A model trained
-on bright garments on black needs --invert for a photo on a white ground.
+Pictures of any size are turned into what the model expects: gray, fitted,
+centred. A model trained on bright garments on black needs --invert for a photo
+on a white ground.
 """
 
 from __future__ import annotations

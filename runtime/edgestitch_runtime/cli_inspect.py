@@ -1,6 +1,7 @@
 """Prints what an artifact says of itself: labels, input, accuracy, origin.
 
-No engine is needed. The file's weights are checked against the hash in its card.
+No engine is needed. The file's weights are checked against the hash in its
+card.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Times an artifact on this machine: the bare engine call and the whole classify call apart.
+"""Times an artifact here: the bare engine call, the whole classify call.
 
-Needs nothing but the slim runtime and one engine. Both calls are timed in one process in
-alternating blocks, on real images where there are some: --images, else the test images of the run
-that the artifact lies in.
+Needs nothing but the slim runtime and one engine. Both calls are timed in one
+process in alternating blocks, on real images where there are some: --images,
+else the test images of the run that the artifact lies in.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `edgestitch profile`."""
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite or .onnx file")
-    parser.add_argument("--engine", default="auto", help="the engine that runs it (default: auto)")
+    parser.add_argument(
+        "--engine", default="auto", metavar="E", help="the engine that runs it (default: auto)"
+    )
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="threads in the engine (default: 1)"
     )
@@ -31,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-seconds",
         type=float,
         default=2.0,
-        metavar="S",
-        help="time each call for at least S seconds and 1,000 runs (default: 2)",
+        metavar="SECONDS",
+        help="time each call for at least so long, up to 600, and 1,000 runs (default: 2)",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 

@@ -13,6 +13,7 @@ from . import machine, timing
 from .classifier import Classifier
 from .dataset import find_recorded
 from .errors import EdgestitchError
+from .native_output import quiet_native_output
 from .run_folder import read_run
 from .timing import Latency, Timed
 from .worker import read_images
@@ -65,14 +66,17 @@ def profile(
 
     Without `images`, those of the run that the artifact lies in, else generated pixels; the result
     says which. Both calls get at least `min_seconds` and `min_runs` each, in alternating blocks.
-    Raises EdgestitchError when artifact, engine or images cannot be used.
+    Raises EdgestitchError when artifact, engine or images cannot be used. What an engine prints
+    while it opens the artifact is dropped: for this the process's stdout and stderr are redirected.
     """
-    if not min_seconds > 0 or min_runs < 1:
+    if not 0 < min_seconds <= timing.MAX_SECONDS or min_runs < 1:
         raise EdgestitchError(
-            f"{min_seconds} seconds and {min_runs} runs cannot be timed",
-            hint="give more than 0 seconds and at least 1 run",
+            f"{min_seconds:g} seconds and {min_runs} runs cannot be timed",
+            hint=f"more than 0 and at most {timing.MAX_SECONDS} seconds, and at least 1 run",
         )
-    with Classifier.open(artifact, engine=engine, threads=threads) as classifier:
+    with quiet_native_output():  # an engine says which delegate it made
+        opened = Classifier.open(artifact, engine=engine, threads=threads)
+    with opened as classifier:
         pixels, origin = _images(artifact, images, classifier.shape)
         inputs = list(pixels[: timing.CYCLED_IMAGES])
         prepare, call = classifier.bare()

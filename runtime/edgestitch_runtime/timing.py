@@ -22,6 +22,7 @@ import numpy as np
 
 BLOCKS = 40  # short enough that a machine which changes its speed changes it for every call
 BLOCK_WARM_UP_SECONDS = 0.01
+MAX_SECONDS = 600  # for one kind of call: more tells no more
 CYCLED_IMAGES = 256  # a few hundred kilobytes: real inputs that do not repeat at once
 
 

@@ -171,20 +171,19 @@ class Session:
 
 
 def read_images(path: str | Path) -> np.ndarray:
-    """The images in an .npy or IDX file: (n, height, width) uint8, contiguous, in memory."""
+    """The images in an .npy or IDX file: (n, height, width) uint8, contiguous, in memory.
+
+    Raises EdgestitchError when the file is something else.
+    """
     import numpy as np
 
-    if Path(path).suffix == ".npy":
-        try:
-            images = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError):
-            raise EdgestitchError(
-                f"{path} is not an .npy array", hint="write it with numpy.save, as uint8"
-            ) from None
-    else:
-        from .dataset import read_idx
+    from .array_files import read_idx, read_npy, read_regular
 
-        images, _ = read_idx(Path(path))
+    path = Path(path)
+    if path.suffix == ".npy":
+        images = read_npy(str(path), read_regular(path))
+    else:
+        images, _ = read_idx(path)
     if images.dtype != np.uint8 or images.ndim not in (2, 3) or not images.size:
         raise EdgestitchError(
             f"{path} holds {images.dtype} of shape {images.shape}",

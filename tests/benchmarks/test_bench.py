@@ -163,6 +163,16 @@ def test_a_folder_that_is_no_run_and_a_run_without_exports_are_refused(
     assert f"hint: edgestitch export {run_folder} --all" in capsys.readouterr().err
 
 
+def test_a_model_that_run_json_does_not_describe_is_refused(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "model.keras").write_bytes(b"another")
+    assert main(["bench", str(run_folder)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and "run.json" in lines[0] and lines[1].startswith("hint: ")
+    assert not (run_folder / "bench").exists()
+
+
 def test_data_that_is_not_the_runs_is_refused(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,26 +229,38 @@ def test_json_on_stdout_is_the_report(
     assert json.loads(capsys.readouterr().out) == json.loads(written)
 
 
-def test_ctrl_c_ends_with_130_no_worker_and_no_report(run_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "says", "after"),
+    [(signal.SIGINT, 130, "interrupted", 3), (signal.SIGTERM, 143, "terminated", 1)],
+)
+def test_an_interrupted_bench_leaves_no_worker_no_report_and_no_temporary_file(
+    run_folder: Path, number: signal.Signals, code: int, says: str, after: int
+) -> None:
+    temporary = run_folder.parent / "temporary"
+    temporary.mkdir()
     process = subprocess.Popen(
         [*BENCH, str(run_folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
     )
     with process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith("[3/"):
+            if line.startswith(f"[{after}/"):
                 break
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process at once
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: to every process at once
+        else:
+            process.send_signal(number)
         told = process.stderr.read()
-    assert process.returncode == 130 and "interrupted" in told and "Traceback" not in told
-    assert len(children) >= 3
+    assert process.returncode == code and says in told and "Traceback" not in told
+    assert len(children) >= after
     end = time.monotonic() + 5  # one that was just being started ends when its stdin does
     while any(map(_is_running, children)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(map(_is_running, children))
-    assert not (run_folder / "bench").exists()
+    assert not (run_folder / "bench").exists() and list(temporary.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from edgestitch_benchmarks import demo
 from edgestitch_benchmarks.demo import MARK, NAME, run_demo
 from edgestitch_runtime.cli import main
 from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.run_folder import read_run
 
 Answer = Callable[[Sequence[str]], int]
 
@@ -68,6 +70,7 @@ def test_without_real_data_the_demo_goes_on_with_the_sample_and_says_so_loudly(
     mini_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
+    monkeypatch.setattr(demo, "places", lambda name: [tmp_path])
     typed = typing(monkeypatch, mini_run, lambda words: 2 if "fashion-mnist" in words else 0)
     run_demo(runs=tmp_path, say=said.append)
     assert [w[w.index("--dataset") + 1] for w in typed if w[0] == "train"] == [
@@ -75,6 +78,29 @@ def test_without_real_data_the_demo_goes_on_with_the_sample_and_says_so_loudly(
         "fashion-mnist-mini",
     ]
     assert any(text.count("!!") >= 2 and "NOT" in text for text in said)
+
+
+def test_a_training_that_failed_with_the_data_at_hand_is_not_tried_on_the_sample(
+    mini_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = read_run(mini_run).record["data"]
+    monkeypatch.setattr(demo, "places", lambda name: [tmp_path, Path(data["folder"])])
+    monkeypatch.setattr(demo, "FASHION_SHA256", {f["name"]: f["sha256"] for f in data["files"]})
+    typed = typing(monkeypatch, mini_run, lambda words: 2)
+    said: list[str] = []
+    with pytest.raises(EdgestitchError):
+        run_demo(runs=tmp_path, say=said.append)
+    assert len(typed) == 1 and not any("!!" in text for text in said)
+
+
+@pytest.mark.parametrize("runs", ["file", "file/deeper"])
+def test_a_place_that_cannot_be_written_is_refused_before_training(
+    typed: list[list[str]], tmp_path: Path, runs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["demo", "--runs", str(tmp_path / runs)]) == 2
+    captured = capsys.readouterr()
+    assert typed == [] and captured.out == "" and len(captured.err.splitlines()) == 2
 
 
 def test_a_data_set_that_was_asked_for_is_not_replaced_by_the_sample(
@@ -105,7 +131,7 @@ def test_a_second_demo_replaces_the_first_ones_run(typed: list[list[str]], tmp_p
     assert (tmp_path / NAME / MARK).is_file()
 
 
-@pytest.mark.parametrize(("code", "expected"), [(1, 1), (2, 2), (-9, 2), (130, 130)])
+@pytest.mark.parametrize(("code", "expected"), [(1, 1), (2, 2), (-9, 2), (130, 130), (143, 143)])
 def test_a_step_that_fails_ends_the_demo_with_its_code(
     mini_run: Path,
     tmp_path: Path,
@@ -149,3 +175,36 @@ def test_an_interrupted_step_may_finish_what_it_does(tmp_path: Path) -> None:
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
     assert process.returncode == 130 and (tmp_path / "saved").exists()
+
+
+def test_sigterm_is_passed_on_and_the_step_may_clean_up(tmp_path: Path) -> None:
+    step = (
+        "import os, time\n"
+        "from edgestitch_runtime import cli\n"
+        "def work(words):\n"
+        "    try:\n"
+        "        print(os.getpid(), flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        f"        open({str(tmp_path / 'cleaned')!r}, 'w').close()\n"
+        "cli._dispatch = work\n"
+        "cli.main([])\n"
+    )
+    code = (
+        "import sys\nfrom edgestitch_benchmarks.demo import _run\n"
+        "from edgestitch_runtime import cli\n"
+        f"cli._dispatch = lambda words: _run([sys.executable, '-c', {step!r}])\n"
+        "sys.exit(cli.main([]))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        told = process.stderr.read() if process.stderr else ""
+    assert process.returncode == 143, told
+    assert (tmp_path / "cleaned").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

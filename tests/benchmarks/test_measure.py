@@ -170,3 +170,41 @@ def test_progress_names_every_row_and_what_is_left(
     assert told[0].startswith("[1/2] a on fake: ") and "%" in told[0]
     assert told[1].startswith("[2/2] b on fake: failed: ")
     assert "left" in told[-1]
+
+
+OPENED = (
+    '{"ok": true, "engine_version": "1", "peak_rss_mb": 1.5, '
+    '"versions": {"python": "3", "numpy": "1"}, "kinds": ["classify"]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("1", "expected a JSON object"),
+        ("[]", "expected a JSON object"),
+        ("null", "expected a JSON object"),
+        ("[" * 100_000, "expected JSON"),
+        ('{"ok": true}', "engine_version"),
+        ('{"ok": 1}', "refused"),
+        (OPENED.replace("1.5", "NaN"), "peak_rss_mb"),
+        (OPENED.replace('{"python": "3", "numpy": "1"}', "3"), "versions"),
+        (OPENED.replace('["classify"]', "[]"), "kinds"),
+        (OPENED.replace('["classify"]', '["classify", {}]'), "kinds"),
+        (OPENED, "did not write its answers"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_a_program_that_answers_what_no_worker_does_becomes_a_failed_row(
+    fake_plan: Make, test_part: Part, tmp_path: Path, answer: str, says: str
+) -> None:
+    (tmp_path / "answer").write_text(answer + "\n", encoding="utf-8")
+    script = f"while read line; do cat {tmp_path / 'answer'}; done"
+    liar, fine = measured(
+        [replace(fake_plan("a"), command=("/bin/sh", "-c", script)), fake_plan("b")],
+        test_part,
+        tmp_path,
+    )
+    assert liar.status == "failed" and liar.reason is not None and says in liar.reason
+    assert "\n" not in liar.reason and len(liar.reason) < 400
+    assert fine.status == "ok"

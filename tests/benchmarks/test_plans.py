@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgestitch_benchmarks import plans
 from edgestitch_benchmarks.plans import find_engine_python, plan_rows
+from edgestitch_runtime.card import model_bytes
 from edgestitch_runtime.engines import ENGINES
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import read_run
@@ -105,3 +111,61 @@ def test_an_unknown_engine_is_refused_with_the_list(mini_run: Path) -> None:
     with pytest.raises(EdgestitchError, match="toaster") as caught:
         plan_rows(read_run(mini_run), engine_pythons={"toaster": Path(sys.executable)})
     assert "litert" in caught.value.hint
+
+
+def _retrained(folder: Path, record: dict[str, Any]) -> None:
+    model = folder / "model.keras"
+    model.write_bytes(model.read_bytes() + b" ")
+    record["model"]["sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def _relabelled(folder: Path, record: dict[str, Any]) -> None:
+    record["data"]["labels"][0] = "something else"
+
+
+def _other_data(folder: Path, record: dict[str, Any]) -> None:
+    record["data"]["files"][0]["sha256"] = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [(_retrained, "source model"), (_relabelled, "labels"), (_other_data, "other data")],
+)
+def test_an_artifact_of_another_run_is_not_compared_with_this_ones_model(
+    run_folder: Path, change: Callable[[Path, dict[str, Any]], None], says: str
+) -> None:
+    bare = run_folder / "export" / "bare.tflite"
+    content = next((run_folder / "export").glob("*-int8.tflite")).read_bytes()
+    bare.write_bytes(model_bytes("tflite", content))  # no card: nothing to compare
+    record = json.loads((run_folder / "run.json").read_text("utf-8"))
+    change(run_folder, record)
+    (run_folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    rows = plan_rows(read_run(run_folder), engine_pythons={})[2:]
+    for row in rows:
+        if row.path == bare:
+            assert row.status != "failed" and row.precision == "unknown"
+        else:
+            assert row.status == "failed" and row.command is None
+            assert says in (row.reason or "") and "hint: " in (row.reason or "")
+    assert sum(row.path == bare for row in rows) >= 1
+
+
+def test_a_model_that_run_json_does_not_describe_is_refused(run_folder: Path) -> None:
+    model = run_folder / "model.keras"
+    model.write_bytes(model.read_bytes() + b" ")
+    with pytest.raises(EdgestitchError, match="not the model that run"):
+        plan_rows(read_run(run_folder), engine_pythons={})
+
+
+def test_what_cannot_be_read_as_a_file_is_a_failed_row(run_folder: Path) -> None:
+    folder = run_folder / "export"
+    (folder / "x.tflite").mkdir()
+    (folder / "y.onnx").symlink_to("nowhere")
+    os.mkfifo(folder / "z.onnx")
+    rows = plan_rows(read_run(run_folder), engine_pythons={})
+    broken = [p for p in rows if p.path.stem in "xyz"]
+    assert {p.path.stem for p in broken} == set("xyz")
+    for row in broken:
+        assert row.status == "failed" and row.command is None and "hint: " in (row.reason or "")
+        assert row.sha256 is None and row.bytes is None
+    assert all(p.status != "failed" for p in rows if p not in broken)

@@ -13,7 +13,7 @@ import pytest
 
 from edgestitch_benchmarks import pictures
 from edgestitch_benchmarks.report import Report
-from edgestitch_benchmarks.table import COLUMNS, as_text, microseconds
+from edgestitch_benchmarks.table import COLUMNS, as_text, microseconds, p_value
 from edgestitch_benchmarks.writer import as_html, as_json, as_markdown, write_report
 from edgestitch_runtime import writing
 from edgestitch_runtime.errors import EdgestitchError
@@ -148,7 +148,7 @@ def test_every_form_names_machine_versions_command_hashes_and_reasons(report: Re
         for wanted in (report.machine_line, report.command, "2.3.0", *report.timed):
             assert wanted in text
         for row in report.rows:
-            assert row.sha256 in text and (row.reason or "") in text
+            assert (row.sha256 or "") in text and (row.reason or "") in text
 
 
 def test_what_is_timed_stands_above_the_table(report: Report) -> None:
@@ -234,3 +234,23 @@ def test_a_full_disk_leaves_nothing_half_written(
     with pytest.raises(EdgestitchError, match="no space"):
         write_report(report, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_p_value_too_small_for_digits_is_not_called_zero() -> None:
+    assert [p_value(p) for p in (1.0, 0.0807, 3.1e-7, 4e-200, 0.0)] == [
+        "1",
+        "0.0807",
+        "3.1e-07",
+        "< 1e-12",
+        "< 1e-12",
+    ]
+
+
+def test_a_file_that_could_not_be_read_has_a_row_without_size_and_hash(report: Report) -> None:
+    last = replace(report.rows[-1], artifact="x.tflite", bytes=None, sha256=None)
+    other = replace(report, rows=(*report.rows[:-1], last))
+    told = json.loads(as_json(other))["rows"][-1]
+    assert told["bytes"] is None and told["sha256"] is None
+    page = Page(as_html(other))
+    assert page.open == [] and page.table[-1][:3] == ["x.tflite", "onnxruntime", "-"]
+    assert "x.tflite" in as_markdown(other) and "x.tflite" in as_text(other, width=100)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +77,9 @@ def test_named_images_are_used(artifact: Path, tmp_path: Path) -> None:
         ["--threads", "0"],
         ["--min-seconds", "0"],
         ["--min-seconds", "nan"],
+        ["--min-seconds", "inf"],
+        ["--min-seconds", "-inf"],
+        ["--min-seconds", "1e9"],
         ["--engine", "toaster"],
         ["--engine", "onnxruntime"],
     ],
@@ -94,3 +100,44 @@ def test_images_of_another_size_are_refused(
     np.save(tmp_path / "large.npy", np.zeros((3, 32, 32), np.uint8))
     assert main(["profile", str(artifact), "--images", str(tmp_path / "large.npy")]) == 2
     assert "(28, 28)" in capsys.readouterr().err
+
+
+def test_what_an_engine_says_while_it_opens_is_not_on_the_screen(
+    mini_run: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    for artifact in (mini_run / "export").glob("*-float32.*"):  # litert's XNNPACK delegate speaks
+        done = cli("profile", artifact, "--min-seconds", "0.02", "--json", cwd=mini_run)
+        assert done.returncode == 0 and done.stderr == ""
+        assert json.loads(done.stdout)["artifact"] == artifact.name
+
+
+def _npz() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, images=np.zeros((3, 28, 28), np.uint8))
+    return stream.getvalue()
+
+
+def _headed(header: str) -> bytes:
+    text = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _npz(),
+        _headed("{'descr': '|u1', 'fortran_order': False, 'shape': (((((("),
+        _headed("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 28, 28), }"),
+        _headed("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }") + b"x",
+    ],
+    ids=["npz", "unbalanced header", "bomb", "object"],
+)
+def test_an_npy_file_that_is_no_plain_array_is_one_line_and_a_hint(
+    artifact: Path, tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+    assert main(["profile", str(artifact), "--images", str(tmp_path / "a.npy")]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == "" and len(lines) == 2 and lines[1].startswith("hint: ")
+    assert "a.npy" in lines[0]

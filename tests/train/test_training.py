@@ -190,8 +190,10 @@ def test_fashion_mnist_with_one_other_file_is_refused_by_that_file(
     assert "the checksum of t10k-labels-idx1-ubyte is another" in line
 
 
-def interrupt(folder: Path, *words: str, after: str) -> tuple[int, str, str]:
-    """Runs a training and sends it Ctrl-C once its stderr has the words `after`."""
+def interrupt(
+    folder: Path, *words: str, after: str, by: signal.Signals = signal.SIGINT
+) -> tuple[int, str, str]:
+    """Runs a training and sends it Ctrl-C (or `by`) once its stderr has the words `after`."""
     process = subprocess.Popen(
         command("train", "--dataset", "fashion-mnist-mini", "--progress", "lines", *words),
         cwd=folder,
@@ -206,7 +208,7 @@ def interrupt(folder: Path, *words: str, after: str) -> tuple[int, str, str]:
         line = process.stderr.readline()
         assert line, heard
         heard += line
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, heard + err
 
@@ -235,6 +237,27 @@ def test_ctrl_c_before_the_first_epoch_is_done_writes_nothing(here: Path) -> Non
     assert "Traceback" not in err
     assert err.strip().endswith("edgestitch: interrupted")
     assert not (here / "runs").exists()
+
+
+def test_sigterm_keeps_nothing_and_leaves_the_old_run(here: Path) -> None:
+    old = here / "runs" / "mlp"
+    old.mkdir(parents=True)
+    (old / "run.json").write_text("old")
+    code, out, err = interrupt(
+        here, "--epochs", "5000", "--force", after="Epoch 3/", by=signal.SIGTERM
+    )
+    assert code == 143 and out == "" and "Traceback" not in err
+    assert err.strip().endswith("edgestitch: terminated")
+    assert listing(here / "runs") == ["mlp", "mlp/run.json"]
+    assert (old / "run.json").read_text() == "old"
+
+
+def test_a_flag_of_the_recipe_says_what_its_number_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    page = capsys.readouterr().out
+    for words in ("--epochs EPOCHS", "--learning-rate RATE", "--dropout SHARE", "--seed SEED"):
+        assert words in page
+    assert " N " not in page and max(map(len, page.splitlines())) < 80
 
 
 def test_help_needs_neither_tensorflow_nor_numpy() -> None:

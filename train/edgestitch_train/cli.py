@@ -1,8 +1,9 @@
-"""Trains a model on a data set and leaves a run: the model, its figures and pictures.
+"""Trains a model and leaves a run: the model, its figures and pictures.
 
-Fashion-MNIST is looked for in EDGESTITCH_DATA, the caches of edgestitch and Keras, and Debian's
-place, and downloaded when it is nowhere; --dataset fashion-mnist-mini is a bundled sample that
-needs no network. Ctrl-C ends a training early and keeps the best weights so far.
+Fashion-MNIST is looked for in EDGESTITCH_DATA, the caches of edgestitch and
+Keras, and Debian's place, and downloaded when it is nowhere; --dataset
+fashion-mnist-mini is a bundled sample that needs no network. Ctrl-C ends a
+training early and keeps the best weights so far.
 """
 
 from __future__ import annotations
@@ -39,9 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fashion-mnist (default), fashion-mnist-mini, or a folder of IDX files",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where the files of --dataset NAME lie"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="the only place to look for the files of --dataset NAME: nothing is downloaded then",
     )
-    parser.add_argument("--name", help="the run's name (default: the model's)")
+    parser.add_argument("--name", metavar="NAME", help="the run's name (default: the model's)")
     parser.add_argument(
         "--runs",
         type=Path,
@@ -73,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             recipe.add_argument(
                 flag(field.name),
                 type=int if field.type == "int" else float,
-                metavar="N",
+                metavar=field.metadata["metavar"],
                 help=help_,
             )
 

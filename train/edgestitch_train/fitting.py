@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from edgestitch_runtime.dataset import Part
-from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.errors import EdgestitchError, Terminated
 
 from .recipes import Recipe
 
@@ -49,8 +49,8 @@ def fit(
     Best is the lowest validation loss: on few images it is steadier than their accuracy, and with
     smoothed labels the two move together. The later epoch wins among equals. `verbose` is Keras's:
     0 nothing, 1 a bar, 2 a line an epoch, all on stderr. KeyboardInterrupt ends the fit early when
-    an epoch is done, and is raised again when none is. Raises EdgestitchError when the loss is not
-    finite.
+    an epoch is done, and is raised again when none is; Terminated is raised again always. Raises
+    EdgestitchError when the loss is not finite.
     """
     network: Any = model  # Keras annotates its defaults, not what it takes
     classes = network.output_shape[-1]
@@ -77,8 +77,8 @@ def fit(
                 callbacks=[recorder],
                 verbose=verbose,
             )
-        except KeyboardInterrupt:
-            if recorder.best is None:
+        except KeyboardInterrupt as interrupt:
+            if recorder.best is None or isinstance(interrupt, Terminated):
                 raise
             interrupted = True
     assert recorder.best is not None  # an epoch was done, or fit raised

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgestitch_runtime.errors import EdgestitchError, os_error
+from edgestitch_runtime.writing import umask
 
 
 @contextlib.contextmanager
@@ -27,7 +28,7 @@ def new_folder(target: Path, *, replace: bool) -> Iterator[Path]:
         _make_parents(target.parent, made)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
+        temporary.chmod(0o777 & ~umask())
         _refuse_existing(target, replace=replace)
         _put(temporary, target)
         made = []
@@ -68,18 +69,12 @@ def _put(temporary: Path, target: Path) -> None:
         temporary.rename(target)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    old = aside / "old"
     try:
-        target.rename(aside / "old")
-        try:
-            temporary.rename(target)
-        except BaseException:
-            (aside / "old").rename(target)
-            raise
+        target.rename(old)
+        temporary.rename(target)
     finally:
+        # Asked of the disk: Ctrl-C may come between a rename and what would have noted it.
+        if not os.path.lexists(target):
+            old.rename(target)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,8 +14,8 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "linear", "constant")
 
 
-def _number(help_: str, low: float, high: float) -> Any:
-    return field(metadata={"help": help_, "low": low, "high": high})
+def _number(metavar: str, help_: str, low: float, high: float) -> Any:
+    return field(metadata={"metavar": metavar, "help": help_, "low": low, "high": high})
 
 
 def _word(help_: str, choices: tuple[str, ...]) -> Any:
@@ -26,17 +26,21 @@ def _word(help_: str, choices: tuple[str, ...]) -> Any:
 class Recipe:
     """How a model is trained. `checked` says whether the values make sense."""
 
-    epochs: int = _number("passes over the training images", 1, 10_000)
-    batch: int = _number("images a step", 1, 65_536)
+    epochs: int = _number("EPOCHS", "passes over the training images", 1, 10_000)
+    batch: int = _number("IMAGES", "images a step", 1, 65_536)
     optimizer: str = _word("what turns gradients into steps", OPTIMIZERS)
-    learning_rate: float = _number("the highest rate of the schedule", 1e-9, 100)
+    learning_rate: float = _number("RATE", "the highest rate of the schedule", 1e-9, 100)
     schedule: str = _word("how the rate falls to zero, step by step", SCHEDULES)
-    warmup: float = _number("epochs over which the rate first climbs from zero", 0, 10_000)
-    weight_decay: float = _number("share of each weight taken off, times the rate", 0, 1)
-    label_smoothing: float = _number("share of each label spread over all classes", 0, 0.9)
-    dropout: float = _number("share of the hidden values dropped in training", 0, 0.9)
-    validation: float = _number("taken out of train: a count, or a share below 1", 1e-9, 1e9)
-    seed: int = _number("of the split, the first weights and the shuffling", 0, 2**32 - 1)
+    warmup: float = _number(
+        "EPOCHS", "epochs over which the rate first climbs from zero", 0, 10_000
+    )
+    weight_decay: float = _number("SHARE", "share of each weight taken off, times the rate", 0, 1)
+    label_smoothing: float = _number("SHARE", "share of each label spread over all classes", 0, 0.9)
+    dropout: float = _number("SHARE", "share of the hidden values dropped in training", 0, 0.9)
+    validation: float = _number(
+        "COUNT|SHARE", "taken out of train: a count, or a share below 1", 1e-9, 1e9
+    )
+    seed: int = _number("SEED", "of the split, the first weights and the shuffling", 0, 2**32 - 1)
 
 
 RECIPES = {
