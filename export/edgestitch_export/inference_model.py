@@ -134,10 +134,8 @@ def for_inference(model: keras.Model) -> keras.Model:
             )
         return layer.__class__.from_config(layer.get_config())
 
-    copy = keras.models.clone_model(model, clone_function=rewritten)
-    for layer in model.layers:
-        if layer.weights:
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    copy = keras.models.clone_model(model, clone_function=rewritten, recursive=True)
+    copy.set_weights(model.get_weights())  # no replaced layer has any: the order is the same
     if rescaling is not None and target is not None:
         _scale_weights(copy.get_layer(target.name), rescaling.scale, rescaling.offset)
     return copy

@@ -37,7 +37,7 @@ def test_uint8_probabilities_have_both_ends_of_0_to_1(mini_run: Path) -> None:
     assert card["output"]["scale"] == float(np.float32(1 / 255))
 
 
-def test_a_file_that_does_not_read_back_as_it_was_written_is_not_left_behind(
+def test_an_artifact_that_does_not_give_its_card_back_is_not_written(
     own_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgestitch_export import export, exporting
@@ -46,6 +46,6 @@ def test_a_file_that_does_not_read_back_as_it_was_written_is_not_left_behind(
         return replace(read_artifact(path), card={})
 
     monkeypatch.setattr(exporting, "read_artifact", damaged)
-    with pytest.raises(EdgestitchError, match="does not hold its card"):
+    with pytest.raises(EdgestitchError, match="does not give its card back"):
         export(own_run, format="tflite", precision="float32", name="new")
     assert not [p for p in (own_run / "export").iterdir() if "new" in p.name]

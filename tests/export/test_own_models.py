@@ -38,7 +38,22 @@ def dense(*, head: str) -> Any:
     )
 
 
+def nested() -> Any:
+    body = keras.Sequential(
+        [
+            keras.Input((28, 28)),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu"),
+            layers.Dropout(0.1),
+        ]
+    )
+    head = keras.Sequential([keras.Input((32,)), layers.Dense(10, activation="softmax")])
+    return keras.Sequential([keras.Input((28, 28)), body, head])
+
+
 MODELS = {
+    "nested": nested,
     "cnn": lambda: convolutional(head="softmax"),
     "logits": lambda: convolutional(head=None),
     "sigmoid": lambda: dense(head="sigmoid"),
