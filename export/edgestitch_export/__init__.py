@@ -19,6 +19,9 @@ __all__ = ["Exported", "export"]
 def __getattr__(name: str) -> Any:
     """Imports on first use: TensorFlow takes seconds."""
     if name in __all__:
+        from edgestitch_runtime.engines import decline_telemetry
+
+        decline_telemetry()  # before anything imports onnxruntime
         from . import exporting
 
         return getattr(exporting, name)

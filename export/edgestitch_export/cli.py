@@ -88,8 +88,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         find_run(args.model)
     print("loading TensorFlow, the model and its data ...", file=sys.stderr)
+    from edgestitch_runtime.engines import decline_telemetry
     from edgestitch_runtime.native_output import quiet_native_output
 
+    decline_telemetry()
     with quiet_native_output():  # TensorFlow looks for a GPU, and says so
         from .exporting import export_source
         from .source import open_source

@@ -41,6 +41,13 @@ class Parser(argparse.ArgumentParser):
         raise EdgestitchError(message, hint=f"`{self.prog} --help` lists what it takes")
 
 
+def script() -> int:
+    """The command as a process: after `main`, Ctrl-C no longer changes how it ended."""
+    code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # TensorFlow takes a second to take down
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (without the program's name) and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -156,7 +163,7 @@ def _overview() -> str:
     lines = [
         "usage: edgestitch COMMAND [...]",
         "",
-        "Takes a Keras classifier of small grayscale images to the edge, and shows what it cost.",
+        "Takes a Keras classifier of small images to the edge, and shows what it cost.",
         "",
         "commands:",
         *(f"  {name:<10}{_first_line(commands[name])}" for name in ordered),

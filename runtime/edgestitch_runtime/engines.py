@@ -110,6 +110,11 @@ def engine_version(name: str) -> str:
         return "unknown"
 
 
+def decline_telemetry() -> None:
+    """Tells ONNX Runtime to send and keep no usage data; it reads this when it is imported."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str, Session]:
     """Opens `artifact` on `engine` ("auto": the first in the table that opens it).
 
@@ -161,9 +166,12 @@ def _open(artifact: Artifact, engine: Engine, threads: int) -> Session:
     opener: Callable[[Artifact, Any, int], Session] = getattr(
         importlib.import_module(f"{__package__}.{module_name}"), function
     )
+    decline_telemetry()
     try:
         package = importlib.import_module(engine.module)
     except Exception as error:  # a broken native package raises whatever it likes
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None  # which a native module turned into its own error
         raise EdgestitchError(
             f"the engine {engine.name} is installed but broken: {_one_line(error)}",
             hint=f"{engine.install} into a fresh environment",

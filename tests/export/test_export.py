@@ -207,7 +207,7 @@ def test_a_model_that_is_not_the_runs_is_refused(own_run, refused):
         (("--format", "tflite", "--int8", "--calibration-images", "0"), "at least 1"),
         (("--format", "tflite", "--int8", "--calibration-images", "many"), "invalid int value"),
         (("--format", "tflite", "--int4"), "unrecognized arguments"),
-        (("--format", "tflite", "--int8", "--name", "../x"), "no file name"),
+        (("--format", "tflite", "--int8", "--name", "../x"), "is not a name for a run or artifact"),
         (("nowhere", "--format", "tflite", "--int8"), "no run.json"),
         (("nowhere.keras", "--format", "tflite", "--int8"), "not there"),
         (("--format", "tflite", "--int8", "--calibration-images", "99999"), "cannot be taken"),
