@@ -71,7 +71,11 @@ RUNTIME = [
             "bytes((code - lowest) & 255 for",
             "bytes(code & 255 for",
         ),
-        ("logits are taken for probabilities", 'if self.kind == "logits" or', "if"),
+        (
+            "logits are taken for probabilities",
+            'if self.kind != "probabilities":',
+            'if self.kind == "unknown":',
+        ),
         (
             "more labels than outputs are accepted",
             'if len(card["labels"]) != classes:',

@@ -22,8 +22,8 @@ _ARRAY, _UINT8 = np.ndarray, np.dtype(np.uint8)
 class Reading:
     """How an engine's scores become probabilities: value = (score - zero_point) * scale.
 
-    `kind` is "probabilities", "logits", or "unknown" for a file without a card: values that are
-    not all within 0..1, or whose rows do not sum to 1, are then taken for logits.
+    `kind` is "probabilities", "logits", or "unknown" for a file without a card: a row whose values
+    are not all within 0..1, or do not sum to 1, is then taken for logits.
     """
 
     scale: float
@@ -45,8 +45,10 @@ class Reading:
         if scores.dtype != np.float32:
             values = (values - np.float32(self.zero_point)) * np.float32(self.scale)
         total = values.sum(axis=-1, keepdims=True)
-        if self.kind == "logits" or (self.kind == "unknown" and _no_probabilities(values, total)):
-            values = np.exp(values - values.max(axis=-1, keepdims=True))
+        if self.kind != "probabilities":
+            logits = np.True_ if self.kind == "logits" else _no_probabilities(values, total)
+            powers = np.exp(values - values.max(axis=-1, keepdims=True))
+            values = np.where(logits, powers, values)
             total = values.sum(axis=-1, keepdims=True)
         even = np.float32(1 / values.shape[-1])  # all scores 0: nothing speaks for any class
         return np.where(total > 0, values / np.where(total > 0, total, 1), even)
@@ -233,8 +235,10 @@ def _reading(session: Session, card: dict[str, Any] | None) -> Reading:
     )
 
 
-def _no_probabilities(values: np.ndarray, total: np.ndarray) -> bool:
-    return bool(values.min() < 0 or values.max() > 1.001 or np.abs(total - 1).max() > 0.05)
+def _no_probabilities(values: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """For each row, (..., 1): whether its values are no probabilities."""
+    low, high = values.min(axis=-1, keepdims=True), values.max(axis=-1, keepdims=True)
+    return (low < 0) | (high > 1.001) | (np.abs(total - 1) > 0.05)
 
 
 class _Closed:

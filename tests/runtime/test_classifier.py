@@ -293,3 +293,5 @@ def test_logits_in_a_file_without_a_card_still_give_probabilities(mini_run, mini
     ):
         expected = own.probabilities(mini_test[0][:20])
         np.testing.assert_allclose(logits.probabilities(mini_test[0][:20]), expected, atol=1e-5)
+        assert logits.probabilities(mini_test[0][:0]).shape == (0, 10)
+        assert logits.classify(mini_test[0][0]).confidence == pytest.approx(expected[0].max())
