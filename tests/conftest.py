@@ -36,7 +36,7 @@ def run_cli(
     done = subprocess.run(
         [sys.executable, "-m", "edgestitch_runtime", *map(str, words)],
         cwd=cwd,
-        env=os.environ | (env or {}),
+        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"} | (env or {}),
         input=stdin,
         capture_output=True,
         timeout=600,

@@ -28,7 +28,7 @@ class KerasSubject:
     """The float model, called in the way that `command["engine"]` names."""
 
     def __init__(self, command: dict[str, Any]) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # every row of the table runs on the CPU
         import tensorflow as tf
 

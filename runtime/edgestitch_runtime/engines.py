@@ -78,14 +78,14 @@ ENGINES: dict[str, Engine] = {
         module="ai_edge_litert.interpreter",
         distribution="ai-edge-litert",
         formats=frozenset({"tflite"}),
-        opener="tflite_engine:open_litert",
+        opener="tflite_engine:open_interpreter",
     ),
     "tflite-runtime": Engine(
         name="tflite-runtime",
         module="tflite_runtime.interpreter",
         distribution="tflite-runtime",
         formats=frozenset({"tflite"}),
-        opener="tflite_engine:open_tflite_runtime",
+        opener="tflite_engine:open_interpreter",
     ),
     "onnxruntime": Engine(
         name="onnxruntime",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -126,13 +125,8 @@ class TfliteSession:
         return details[0]
 
 
-def open_litert(artifact: Artifact, package: Any, threads: int) -> TfliteSession:
-    # LiteRT writes an INFO line for each delegate it makes; it reads this when it first logs.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return TfliteSession(artifact, package, threads)
-
-
-def open_tflite_runtime(artifact: Artifact, package: Any, threads: int) -> TfliteSession:
+def open_interpreter(artifact: Artifact, package: Any, threads: int) -> TfliteSession:
+    """`package` is ai_edge_litert.interpreter or tflite_runtime.interpreter: the same API."""
     return TfliteSession(artifact, package, threads)
 
 
