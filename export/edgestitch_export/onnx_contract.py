@@ -23,8 +23,8 @@ SEVEN_BIT = 64
 def read_back(content: bytes, precision: str) -> dict[str, Any]:
     """Operators of the file and, for int8, those that stay float in ONNX Runtime's own rewrite.
 
-    `operators`, `optimized_operators`, `float_operators`, `input`, `output` (shape, dtype, scale,
-    zero point; None for the free batch), `opset`, `ir_version`, `unquantized` (compute nodes that a
+    `operators`, `float_operators`, `input`, `output` (shape, dtype, scale,
+    zero point; None for the free batch), `unquantized` (compute nodes that a
     float value enters) and `saturating` (int8 weights beyond 64, which can overflow 16-bit sums).
     """
     model = onnx.load_from_string(content)
@@ -33,12 +33,9 @@ def read_back(content: bytes, precision: str) -> dict[str, Any]:
     optimized = _optimized(content) if precision == "int8" else None
     return {
         "operators": [n.op_type for n in graph.node],
-        "optimized_operators": [n.op_type for n in optimized.graph.node] if optimized else [],
         "float_operators": _float_operators(optimized) if optimized else [],
         "input": _describe(graph.input[0], None, None),
         "output": _describe(graph.output[0], *_output_scale(graph, values)),
-        "opset": next(o.version for o in model.opset_import if o.domain == ""),
-        "ir_version": model.ir_version,
         "unquantized": _unquantized(graph) if precision == "int8" else [],
         "saturating": _saturating(graph, values),
     }

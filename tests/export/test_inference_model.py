@@ -1,14 +1,12 @@
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
+from edgestitch_export.inference_model import check_classifier, for_inference
 from edgestitch_runtime.errors import EdgestitchError
-
-keras = pytest.importorskip("keras")
-layers = keras.layers
-
-from edgestitch_export.inference_model import check_classifier, for_inference  # noqa: E402
 
 
 def built(*stack, shape=(28, 28)):
