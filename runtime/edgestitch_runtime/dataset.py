@@ -1,7 +1,7 @@
-"""Labelled images from files: IDX in the MNIST layout, hashes, the split, and finding data again.
+"""Labelled images from files in any layout, the split, and finding data again.
 
-A data set is known by the SHA-256 of its four IDX files' uncompressed content, so that a
-gzipped copy and a plain one are the same data.
+A data set is known by the SHA-256 of its four IDX files' uncompressed content, those that it has
+or those that it would be (`parts`): a gzipped copy, an .npz and a folder of pictures are the same.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,120 +20,59 @@ from .array_files import DataFile as DataFile
 from .array_files import read_idx as read_idx
 from .array_files import read_npy as read_npy
 from .errors import EdgestitchError
-
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-FASHION_LABELS = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-# Read off Debian's package dataset-fashion-mnist 0.0~git20200523.55506a9-1 with `zcat | sha256sum`
-FASHION_SHA256 = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-}
-MAX_CLASSES = 256  # a label is one byte
+from .idx_folder import FASHION_LABELS as FASHION_LABELS
+from .idx_folder import FASHION_SHA256 as FASHION_SHA256
+from .idx_folder import has_idx_files as has_idx_files
+from .idx_folder import idx_path as idx_path
+from .idx_folder import read_idx_folder as read_idx_folder
+from .idx_folder import read_labels as read_labels
+from .npz_file import read_npz
+from .parts import DARK
+from .parts import FILES as FILES
+from .parts import Dataset as Dataset
+from .parts import Part as Part
+from .picture_folder import DEFAULT_SIZE, class_folders, read_picture_folder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Images (n, height, width) uint8, 0..255, and their classes (n,) int64, 0..classes-1."""
+def read_dataset(
+    path: Path,
+    *,
+    labels: tuple[str, ...] | None = None,
+    size: tuple[int, int] | None = None,
+    background: int = DARK,
+    strict: str = "no",
+    say: Callable[[str], None] = lambda text: None,
+) -> Dataset:
+    """The data set at `path`: four IDX files, a folder of pictures a class, or an .npz file.
 
-    images_u8: np.ndarray
-    labels: np.ndarray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """Train and test images with class names, from the four files of one folder."""
-
-    name: str
-    folder: Path
-    labels: tuple[str, ...]
-    files: tuple[DataFile, ...]
-    train: Part
-    test: Part
-
-
-def idx_path(folder: Path, name: str) -> Path | None:
-    """Where `folder` has the IDX file `name`, plain or gzipped; None when it has neither."""
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        with contextlib.suppress(OSError):  # a folder that may not be looked into has no files
-            if candidate.is_file():
-                return candidate
-    return None
-
-
-def has_idx_files(folder: Path) -> bool:
-    """Whether `folder` has all four files of the MNIST layout."""
-    return all(idx_path(folder, name) for name in FILES)
-
-
-def read_idx_folder(folder: Path, *, name: str | None = None) -> Dataset:
-    """The data set in `folder`: four IDX files in the MNIST layout, and labels.txt if it is there.
-
-    `name` is the folder's own name unless given; files whose hashes are Fashion-MNIST's are
-    called fashion-mnist. Without labels.txt the classes are called by their number.
-    Raises EdgestitchError when a file is missing or damaged, or when images and labels differ in
-    number.
+    `labels` names the classes, `size` is what pictures are scaled to (None: DEFAULT_SIZE), and
+    `background` the gray around their objects; see `read_picture_folder`. Raises EdgestitchError
+    when it is none of these, or not whole.
     """
-    arrays: dict[str, np.ndarray] = {}
-    files: list[DataFile] = []
-    for file_name in FILES:
-        path = idx_path(folder, file_name)
-        if path is None:
-            raise EdgestitchError(
-                f"{folder} has no {file_name} (nor {file_name}.gz)",
-                hint=f"a data folder holds the four files {', '.join(FILES)}",
-            )
-        arrays[file_name], data_file = read_idx(path)
-        files.append(data_file)
-    parts = []
-    for prefix in ("train", "t10k"):
-        images = arrays[f"{prefix}-images-idx3-ubyte"]
-        classes = arrays[f"{prefix}-labels-idx1-ubyte"]
-        if images.ndim != 3 or classes.ndim != 1 or len(images) != len(classes) or not len(images):
-            raise EdgestitchError(
-                f"{folder}: {prefix} has images of shape {images.shape} and labels of shape "
-                f"{classes.shape}; expected (n, height, width) and (n,) with n at least 1",
-                hint="images and labels must come from the same data set",
-            )
-        parts.append(Part(images_u8=images, labels=classes.astype(np.int64)))
-    train, test = parts
-    if train.images_u8.shape[1:] != test.images_u8.shape[1:]:
-        raise EdgestitchError(
-            f"{folder}: train images are {train.images_u8.shape[1:]}, test images "
-            f"{test.images_u8.shape[1:]}",
-            hint="train and test must have one image size",
+    if path.is_dir() and not any(idx_path(path, name) for name in FILES) and class_folders(path):
+        return read_picture_folder(
+            path,
+            size=size or DEFAULT_SIZE,
+            labels=labels,
+            background=background,
+            strict=strict,
+            say=say,
         )
-    if {f.name: f.sha256 for f in files} == FASHION_SHA256:
-        name, labels = name or "fashion-mnist", FASHION_LABELS
+    if path.is_file():
+        if path.suffix.lower() != ".npz":
+            raise EdgestitchError(
+                f"{path} is no data set", hint="name a folder, or an .npz file with its arrays"
+            )
+        found = read_npz(path, labels=labels, background=background, say=say)
     else:
-        labels = _read_labels(folder, highest=int(max(train.labels.max(), test.labels.max())))
-        if name is None and folder.resolve().name == "fashion-mnist":
-            name = "fashion-mnist-folder"  # a borrowed name must not pass for the known data
-    return Dataset(
-        name=name or folder.resolve().name,
-        folder=folder,
-        labels=labels,
-        files=tuple(files),
-        train=train,
-        test=test,
-    )
+        found = replace(read_idx_folder(path, labels=labels), background=background)
+    if size is not None and found.train.images_u8.shape[1:] != size:
+        height, width = found.train.images_u8.shape[1:]
+        raise EdgestitchError(
+            f"the images of {path} are {height} x {width} pixels, {size[0]} x {size[1]} were asked",
+            hint="only pictures are scaled; leave out the size",
+        )
+    return found
 
 
 def split_train(
@@ -200,30 +139,25 @@ def _package_folders(package: str) -> list[Path]:
 def find_recorded(record: dict[str, Any], *, folder: Path | None = None) -> Dataset:
     """The data set that a run's `data` record names, found again by the hashes of its files.
 
-    Looked for in `folder` alone when given; else in EDGESTITCH_DATA, the caches, Debian's place
-    and the folder that the run recorded. Raises EdgestitchError when no place holds these files.
+    Looked for in `folder` (or .npz file) alone when given; else in EDGESTITCH_DATA, the caches,
+    Debian's place and where the run found it. Raises EdgestitchError when no place has it.
     """
     wanted = {f["name"]: f["sha256"] for f in record["files"]}
     candidates: Iterable[Path] = (
         [folder] if folder is not None else [*places(record["name"]), Path(record["folder"])]
     )
     for place in candidates:
-        if not has_idx_files(place):
+        if not _may_be_data(place):
             continue
         try:
-            dataset = read_idx_folder(place, name=record["name"])
+            dataset = _as_recorded(place, record)
         except EdgestitchError:
             if folder is not None:
                 raise
             continue  # a damaged copy must not hide a whole one further on
         if {f.name: f.sha256 for f in dataset.files} == wanted:
-            return Dataset(
-                name=record["name"],
-                folder=place,
-                labels=tuple(record["labels"]),
-                files=dataset.files,
-                train=dataset.train,
-                test=dataset.test,
+            return replace(
+                dataset, name=record["name"], folder=place, labels=tuple(record["labels"])
             )
         if folder is not None:
             different = [f.name for f in dataset.files if wanted.get(f.name) != f.sha256]
@@ -238,26 +172,23 @@ def find_recorded(record: dict[str, Any], *, folder: Path | None = None) -> Data
     )
 
 
-def _read_labels(folder: Path, *, highest: int) -> tuple[str, ...]:
-    path = folder / "labels.txt"
-    if not path.is_file():
-        return tuple(str(k) for k in range(highest + 1))
-    try:
-        labels = tuple(
-            line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-        )
-    except (OSError, UnicodeDecodeError):
-        raise EdgestitchError(
-            f"{path} cannot be read as text", hint="one class name a line, UTF-8"
-        ) from None
-    if len(labels) <= highest:
-        raise EdgestitchError(
-            f"{path} names {len(labels)} classes, the data uses class {highest}",
-            hint=f"one class name a line, at least {highest + 1} lines",
-        )
-    if len(labels) > MAX_CLASSES or len(set(labels)) < len(labels):
-        raise EdgestitchError(
-            f"{path} has {len(labels)} class names, {len(set(labels))} of them different",
-            hint=f"each class needs a name of its own, at most {MAX_CLASSES}",
-        )
-    return labels
+def _may_be_data(place: Path) -> bool:
+    with contextlib.suppress(OSError, EdgestitchError):
+        if place.is_dir():
+            return has_idx_files(place) or bool(class_folders(place))
+        return place.is_file() and place.suffix.lower() == ".npz"
+    return False
+
+
+def _as_recorded(place: Path, record: dict[str, Any]) -> Dataset:
+    """The data at `place` read as the run read its own: the order of classes, size, background."""
+    background = int(record.get("background", DARK))
+    if place.is_dir() and has_idx_files(place):
+        return replace(read_idx_folder(place, name=record["name"]), background=background)
+    pictures = place.is_dir()
+    return read_dataset(
+        place,
+        labels=tuple(record["labels"]),
+        size=tuple(record["size"]) if pictures and "size" in record else None,
+        background=background,
+    )

@@ -1,4 +1,4 @@
-"""Finding a data set: a named folder, the caches, Debian's place, the bundle, a download."""
+"""Finding a data set: the user's own, the caches, Debian's place, the bundle, a download."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from edgestitch_runtime.dataset import (
     cache_folder,
     has_idx_files,
     places,
+    read_dataset,
     read_idx_folder,
+    read_labels,
 )
 from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.parts import BRIGHT, DARK, copies
 
 from .download import download
 
@@ -49,6 +52,7 @@ DATASETS = {
         in_title="fashion-mnist-mini (a sample of 6,000 training images, not the full data set)",
     ),
 }
+BACKGROUNDS = {"dark": DARK, "bright": BRIGHT}
 _ELSEWHERE = (
     "apt install dataset-fashion-mnist, or --dataset fashion-mnist-mini (a bundled sample), "
     "or --data FOLDER with the four IDX files"
@@ -59,24 +63,40 @@ def acquire(
     dataset: str = "fashion-mnist",
     *,
     folder: Path | None = None,
+    labels: Path | None = None,
+    size: tuple[int, int] | None = None,
+    background: str = "dark",
+    strict: bool = False,
     say: Callable[[str], None] | None = None,
     fetch: Callable[..., None] = download,
 ) -> Dataset:
-    """The data set of that name, or in the folder of that path, with its checksums verified.
+    """The data set of that name, or at that path.
 
-    `dataset` is a name in DATASETS or a path to a folder of IDX files. `folder` is the only place
-    looked at when given. `say` hears of every place that is passed over, and of a download.
-    Raises EdgestitchError when the files are not to be had, are damaged, or are not the known ones.
+    `dataset` is a name in DATASETS, whose checksums are verified, or a path: a folder of IDX files,
+    one with a folder of pictures a class, or an .npz file. `folder` is the only place looked at
+    for a name when given. For data at a path, `labels` is a file of class names, one a line,
+    `size` the (height, width) that pictures are scaled to, and `background` "dark" or "bright",
+    what surrounds the object in them; `strict` refuses what is otherwise left out and told.
+
+    `say` hears of all that is passed over, skipped or odd, and of a download. Raises
+    EdgestitchError when the files are not to be had, are damaged, or are not the known ones.
     """
     say = say or (lambda text: None)
     known = DATASETS.get(dataset)
     if known is None:
         if folder is not None:
             raise EdgestitchError(
-                f"{dataset} is a folder already, and {folder} is named beside it",
+                f"{dataset} is a path already, and {folder} is named beside it",
                 hint=f"--data goes with --dataset {' or '.join(DATASETS)}",
             )
-        return _from_path(dataset)
+        return _from_path(
+            dataset, labels=labels, size=size, background=background, strict=strict, say=say
+        )
+    if labels is not None or size is not None or background != "dark" or strict:
+        raise EdgestitchError(
+            f"{dataset} is a known data set: its class names, size and background are settled",
+            hint="labels, size, background and strict go with a folder or file of your own",
+        )
     if folder is not None:
         return _verified(folder, dataset, known)
     if known.bundled is not None:
@@ -115,6 +135,8 @@ def data_record(dataset: Dataset) -> dict[str, Any]:
         "name": dataset.name,
         "folder": str(dataset.folder.resolve()),
         "labels": list(dataset.labels),
+        "size": list(dataset.train.images_u8.shape[1:]),
+        "background": dataset.background,
         "files": [{"name": f.name, "sha256": f.sha256, "bytes": f.bytes} for f in dataset.files],
     }
 
@@ -130,17 +152,72 @@ def _verified(folder: Path, name: str, known: KnownDataset) -> Dataset:
     return replace(found, labels=FASHION_LABELS)
 
 
-def _from_path(dataset: str) -> Dataset:
-    folder = Path(dataset)
-    if not folder.is_dir():
+def _from_path(
+    dataset: str,
+    *,
+    labels: Path | None,
+    size: tuple[int, int] | None,
+    background: str,
+    strict: bool,
+    say: Callable[[str], None],
+) -> Dataset:
+    path = Path(dataset)
+    if not path.exists():
         raise EdgestitchError(
             f"there is no data set {dataset!r}: it is neither a known name nor a folder",
-            hint=f"known are {', '.join(DATASETS)}; a folder has four IDX files, as MNIST has",
+            hint=f"known are {', '.join(DATASETS)}; a folder has four IDX files, as MNIST has, or "
+            "a folder of pictures for each class; .npz works too",
         )
-    found = read_idx_folder(folder)
+    if background not in BACKGROUNDS:
+        raise EdgestitchError(
+            f"background is {background!r}", hint=f"choose {' or '.join(BACKGROUNDS)}"
+        )
+    found = read_dataset(
+        path,
+        labels=read_labels(labels) if labels is not None else None,
+        size=size,
+        background=BACKGROUNDS[background],
+        strict="yes" if strict else "no",
+        say=say,
+    )
+    _check_classes(found)
+    _tell_copies(found, strict=strict, say=say)
     for name, known in DATASETS.items():
         if {f.name: f.sha256 for f in found.files} == known.sha256:
-            return replace(found, name=name, labels=FASHION_LABELS)
+            return replace(
+                found, name=name, labels=FASHION_LABELS if labels is None else found.labels
+            )
     if found.name in DATASETS:  # a folder that only shares the name must not pass for it
         return replace(found, name=f"{found.name}-folder")
     return found
+
+
+def _check_classes(found: Dataset) -> None:
+    """Every class has images to train on, and test asks of no other."""
+    in_train = set(found.train.labels.tolist())
+    only_test = sorted(set(found.test.labels.tolist()) - in_train)
+    if only_test:
+        raise EdgestitchError(
+            f"{found.folder} has the class {found.labels[only_test[0]]} in test, but not in train",
+            hint="a model can only be tested on classes that it was trained on",
+        )
+    empty = [label for k, label in enumerate(found.labels) if k not in in_train]
+    if empty:
+        raise EdgestitchError(
+            f"{found.folder} has no image of the class {empty[0]} to train on",
+            hint="name only classes that have images, and number them from 0 without a gap",
+        )
+
+
+def _tell_copies(found: Dataset, *, strict: bool, say: Callable[[str], None]) -> None:
+    contradicting, leaked = copies(found.train, found.test)
+    for count, what in (
+        (contradicting, "images have the same pixels as one of another class"),
+        (leaked, "test images are in train too: the accuracy will look better than it is"),
+    ):
+        if count and strict:
+            raise EdgestitchError(
+                f"{found.folder}: {count:,} {what}", hint="without --strict this is only told"
+            )
+        if count:
+            say(f"warning: {found.folder}: {count:,} {what}")
