@@ -28,6 +28,7 @@ from .pairs import PRECISIONS_OF, check_pair
 
 if TYPE_CHECKING:
     from .exporting import Exported
+    from .slowdown import Slowdown
 
 PRECISION_FLAGS = {
     "float32": "as trained",
@@ -52,8 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        metavar="FOLDER",
-        help="IDX files: where the run's data lies, or what a .keras file is judged on",
+        metavar="PATH",
+        help="where the run's data lies, or what a .keras file is judged on: IDX files, a folder "
+        "of pictures a class, or an .npz file",
     )
     parser.add_argument("--name", help="the artifacts' name (default: the run's or the file's)")
     parser.add_argument(
@@ -122,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
             continue
         if not args.json:
             print(_as_text(exported), flush=True)
+        if exported.slowdown is not None:
+            print(_slow(exported.path.name, exported.slowdown), file=sys.stderr)
         done.append(_as_json(exported))
     if args.json:
         print(json.dumps(done, indent=2))
@@ -164,6 +168,14 @@ def _as_text(exported: Exported) -> str:
         f"{found.lost} lost, {found.won} won, exact McNemar p = {found.mcnemar_p:.3g}\n"
         f"  drop {found.drop_pp:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, "
         f"one-sided upper bound {found.drop_upper_pp:+.2f}"
+    )
+
+
+def _slow(name: str, found: Slowdown) -> str:
+    return (
+        f"warning: {name} takes {found.ratio:.1f} times as long as float32 here: "
+        f"{found.artifact_us:.0f} us against {found.float32_us:.0f} us for one image, medians of "
+        "the bare call; it is smaller, not faster: for speed take --int8 or --float32"
     )
 
 

@@ -16,13 +16,14 @@ from edgestitch_runtime.card import CARD_SCHEMA, read_artifact
 from edgestitch_runtime.classifier import Classifier
 from edgestitch_runtime.errors import EdgestitchError, os_error
 from edgestitch_runtime.native_output import quiet_native_output
-from edgestitch_runtime.picture import CONVERSION, DARK
+from edgestitch_runtime.picture import CONVERSION
 from edgestitch_runtime.run_folder import check_name
 from edgestitch_runtime.writing import write_file
 
 from . import calibration as calibrating
 from .formats import Format, lookup
 from .inference_model import for_inference
+from .slowdown import Slowdown, slowdown
 from .source import Source, open_source
 
 FLOAT32_TOLERANCE = 1e-3  # of a probability: float32 sums in another order stay far below
@@ -42,6 +43,7 @@ class Exported:
     engine_version: str
     agreement: Agreement  # float model against artifact, on all test images
     card: dict[str, Any]
+    slowdown: Slowdown | None  # against float32, of a dynamic artifact that is clearly slower
 
 
 def export(
@@ -96,7 +98,8 @@ def export_source(
     calibration = calibrating.choose(
         source.dataset.train.images_u8, source.train_indices, count=calibration_images, seed=seed
     )
-    content = record.convert(for_inference(source.model), precision, calibration, source.kind)
+    rewritten = for_inference(source.model)
+    content = record.convert(rewritten, precision, calibration, source.kind)
     facts = record.read_back(content, precision)
     record.check(facts, precision)
     card = _card(source, name, format, precision, content, facts, record)
@@ -114,6 +117,14 @@ def export_source(
                 "the artifact does not give its card back as it was put in",
                 hint="this is a defect in edgestitch: please report it",
             )
+        slower = None
+        if precision == "dynamic":
+            slower = slowdown(
+                draft,
+                record.convert(rewritten, "float32", calibration, source.kind),
+                source.dataset.test.images_u8,
+                engine=record.engine,
+            )
     status = write_file(path, artifact, overwrite=overwrite)
     return Exported(
         path=path,
@@ -126,6 +137,7 @@ def export_source(
         engine_version=judge.engine_version,
         agreement=agreement,
         card=card,
+        slowdown=slower,
     )
 
 
@@ -151,7 +163,7 @@ def _card(
         "output": facts["output"] | {"kind": source.kind},
         "preprocessing": {
             "pixels": "uint8 0..255; scaling is inside the model",
-            "background": DARK,
+            "background": dataset.background,
             "conversion": CONVERSION,
         },
         "operators": facts["operators"],

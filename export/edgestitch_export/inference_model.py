@@ -1,7 +1,8 @@
 """A Keras model as it is exported: loaded, checked, and rewritten for inference.
 
-The rewrite changes no answer: input scaling is multiplied into the first weights, flattening gets a
-shape that is constant but for the batch, and layers that only act in training go.
+The rewrite changes no answer: input scaling is multiplied into the first weights, batch
+normalization into those before it, flattening gets a shape that is constant but for the batch, and
+layers that only act in training go.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from edgestitch_runtime.errors import EdgestitchError
 
+from .batch_norm import foldable, folded_weights, only_consumer, tensors
 from .keras_file import check_keras_file
 
 MAX_SIDE = 64  # "a few dozen pixels a side"
@@ -50,6 +52,17 @@ class BatchReshape(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], *self.target)
+
+
+@keras.saving.register_keras_serializable(package="edgestitch")
+class Gone(keras.layers.Layer):
+    """In the place of a layer that was folded away; takes what that was called with.
+
+    Keras's own Identity refuses the `mask` that a saved BatchNormalization is called with.
+    """
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        return inputs
 
 
 def load_keras(path: Path) -> keras.Model:
@@ -120,56 +133,65 @@ def image_size(model: keras.Model) -> tuple[int, int]:
 def for_inference(model: keras.Model) -> keras.Model:
     """A copy of `model` that computes the same answers with fewer operators.
 
-    A Rescaling that feeds a Dense or convolution through shape-only layers is folded into its
-    weights; one whose offset a padded convolution would smear at the border is left alone.
+    A batch normalization is folded into the dense or convolutional layer before it, and a Rescaling
+    that feeds one through shape-only layers into its weights; a Rescaling whose offset a padded
+    convolution would smear at the border is left alone.
     """
-    rescaling, target = _foldable_rescaling(model)
+    norms = foldable(model)
+    gone = {id(norm) for norm in norms.values()}
+    rescaling, target = _foldable_rescaling(model, norms)
 
     def rewritten(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if id(layer) in gone:
+            return Gone(name=layer.name)
         if layer is rescaling or isinstance(layer, _TRAINING_ONLY):
             return keras.layers.Identity(name=layer.name)
         if isinstance(layer, _SHAPE_ONLY):
             return BatchReshape(
-                tuple(int(n) for n in _tensors(layer.output)[0].shape[1:]), name=layer.name
+                tuple(int(n) for n in tensors(layer.output)[0].shape[1:]), name=layer.name
             )
-        return layer.__class__.from_config(layer.get_config())
+        config = layer.get_config()
+        return layer.__class__.from_config(
+            config | {"use_bias": True} if id(layer) in norms else config
+        )
 
     copy = keras.models.clone_model(model, clone_function=rewritten, recursive=True)
-    copy.set_weights(model.get_weights())  # no replaced layer has any: the order is the same
+    _copy_weights(model, copy, norms, gone)
     if rescaling is not None and target is not None:
         _scale_weights(copy.get_layer(target.name), rescaling.scale, rescaling.offset)
     return copy
 
 
-def _foldable_rescaling(
+def _copy_weights(
     model: keras.Model,
+    copy: keras.Model,
+    norms: dict[int, keras.layers.BatchNormalization],
+    gone: set[int],
+) -> None:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner: Any = copy.get_layer(layer.name)
+            _copy_weights(layer, inner, norms, gone)
+        elif id(layer) in norms:
+            copy.get_layer(layer.name).set_weights(folded_weights(layer, norms[id(layer)]))
+        elif layer.get_weights() and id(layer) not in gone:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def _foldable_rescaling(
+    model: keras.Model, norms: dict[int, keras.layers.BatchNormalization]
 ) -> tuple[keras.layers.Rescaling | None, keras.layers.Layer | None]:
     for layer in model.layers:
         if not isinstance(layer, keras.layers.Rescaling) or not _is_scalar(layer):
             continue
-        position = _only_consumer(model, layer)
+        position = only_consumer(model, layer)
         while isinstance(position, (*_SHAPE_ONLY, *_TRAINING_ONLY)):
-            position = _only_consumer(model, position)
-        if isinstance(position, _LINEAR) and position.use_bias:
+            position = only_consumer(model, position)
+        if isinstance(position, _LINEAR) and (position.use_bias or id(position) in norms):
             padded = getattr(position, "padding", "valid") != "valid"
             if not padded or float(layer.offset) == 0.0:
                 return layer, position
     return None, None
-
-
-def _only_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers.Layer | None:
-    """The layer that alone takes what `layer` gives; None when there is none or several."""
-    if isinstance(model, keras.Sequential):  # its layers have been called more than once
-        after = model.layers[model.layers.index(layer) + 1 :]
-        return after[0] if after else None
-    takers = [
-        other for other in model.layers if any(t is layer.output for t in _tensors(other.input))
-    ]
-    return takers[0] if len(takers) == 1 else None
-
-
-def _tensors(value: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
-    return value if isinstance(value, list) else [value]
 
 
 def _is_scalar(layer: keras.layers.Rescaling) -> bool:

@@ -15,7 +15,7 @@ from edgestitch_runtime.dataset import (
     find_recorded,
     has_idx_files,
     places,
-    read_idx_folder,
+    read_dataset,
     split_train,
 )
 from edgestitch_runtime.errors import EdgestitchError
@@ -46,7 +46,8 @@ def open_source(path: Path | None, *, data: Path | None) -> Source:
     """Loads a run (None: the newest) or a .keras file, finds its data, and answers the test images.
 
     A model inside a run folder is that run's; a bare .keras file needs `data`, a folder of IDX
-    files or the name of a known data set. Raises EdgestitchError when anything does not fit.
+    files or of pictures, an .npz file or the name of a known data set. Raises EdgestitchError when
+    anything does not fit.
     """
     if path is not None and path.suffix == ".keras" and not _is_run_model(path):
         return _from_keras_file(path, data)
@@ -89,12 +90,13 @@ def _from_keras_file(path: Path, data: Path | None) -> Source:
     if data is None:
         raise EdgestitchError(
             f"{path} stands alone: the data to calibrate and judge it on is not known",
-            hint="--data FOLDER names four IDX files, MNIST layout; --data fashion-mnist works",
+            hint="--data FOLDER names four IDX files, MNIST layout, or a folder of pictures a "
+            "class; --data fashion-mnist works",
         )
     folder = data
-    if not data.is_dir() and data.parent == Path():
+    if not data.exists() and data.parent == Path():
         folder = next((place for place in places(data.name) if has_idx_files(place)), data)
-    dataset = read_idx_folder(folder)
+    dataset = read_dataset(folder, size=image_size(model))
     return _source(
         name=path.stem,
         title=f"{path.stem} on {dataset.name}",
