@@ -6,11 +6,11 @@ BIN := $(VENV)/bin
 MEMBERS := train export runtime benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check unit mutants figures wheels clean
+.PHONY: help setup lock demo test check unit mutants figures pretrained wheels clean
 
 help: ## list the targets
 	@echo "edgestitch: make TARGET"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready $(TFLITE_VENV)/.ready ## build .venv (the toolchain) and .venv-tflite-runtime (the slim runtime on an old engine)
 
@@ -52,6 +52,9 @@ unit: setup ## pytest without lint
 
 figures: setup ## the figures of README that take minutes: accuracy over seeds, drop of each export, the classify ratio
 	$(BIN)/python -m pytest -m slow -s
+
+pretrained: setup ## train the models that ship anew, from Fashion-MNIST (about 40 minutes on two cores)
+	$(BIN)/python train/make_pretrained.py
 
 mutants: setup ## plant small faults in our code, one at a time; the tests must catch each
 	$(BIN)/python tests/mutants.py

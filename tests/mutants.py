@@ -1,6 +1,6 @@
 """Plants small faults in a copy of our code, one at a time; the tests must notice every one.
 
-    .venv/bin/python tests/mutants.py              all of tests/mutants_table.py
+    .venv/bin/python tests/mutants.py              all of tests/mutants_table/
     .venv/bin/python tests/mutants.py 3 17         these; --list names them
 
 Ends with 1 when a fault survives, when its old text is not found exactly once, when tests end in

@@ -97,7 +97,7 @@ def test_stderr_is_progress_and_no_librarys_log(session: tuple[Path, dict[str, D
     for name, done in session[1].items():
         noisy = [x for x in done.stderr.splitlines() if x.lstrip().startswith(NOISE)]
         assert not noisy, name
-    assert "val_loss" in session[1]["train"].stderr
+    assert "; validation " in session[1]["train"].stderr
     assert "exporting tflite at int8 ..." in session[1]["export"].stderr
 
 
@@ -105,7 +105,8 @@ def test_a_folder_holds_what_the_session_made_and_nothing_temporary(
     session: tuple[Path, dict[str, Done]],
 ) -> None:
     folder, _ = session
-    run = {"model.keras", "run.json", "history.csv", "learning_curves.png", "predictions.png"}
+    run = {"model.keras", "run.json", "history.csv", "learning_curves.png", "dataset.png"}
+    run |= {"predictions.png", "confusion.png", "mistakes.png"}
     reports = {"report.html", "report.md", "report.json"}
     assert set(listing(folder)) == {
         "boot.png",

@@ -16,7 +16,7 @@ from edgestitch_runtime.dataset import Part
 def test_the_loss_is_cross_entropy_against_labels_smoothed_as_the_recipe_says(
     smoothing: float, mini_train: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    from edgestitch_train.fitting import fit
+    from edgestitch_train.fitting import Parts, Watch, fit
     from edgestitch_train.models import ARCHITECTURES, Shape
     from edgestitch_train.recipes import RECIPES
 
@@ -25,7 +25,13 @@ def test_the_loss_is_cross_entropy_against_labels_smoothed_as_the_recipe_says(
     validation = Part(images_u8=images[640:840], labels=labels[640:840])
     recipe = replace(RECIPES["mlp"], epochs=1, label_smoothing=smoothing, dropout=0.0)
     model = ARCHITECTURES["mlp"].build(Shape(height=28, width=28, classes=10), recipe)
-    fitted = fit(model, recipe, train=train, validation=validation, verbose=0)
+    fitted = fit(
+        model,
+        recipe,
+        Parts(train=train, validation=validation, background=0),
+        logits="no",
+        watch=Watch(step=lambda *_: None, epoch=lambda _: None),
+    )
 
     hidden, hidden_bias, last, last_bias = (w.astype(np.float64) for w in fitted.weights)
     pixels = validation.images_u8.reshape(-1, 784) / 255

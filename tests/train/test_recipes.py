@@ -67,7 +67,7 @@ def test_the_default_holds_out_3000_of_fashion_mnist() -> None:
 
 
 def test_the_rate_climbs_then_falls_as_the_formula_says() -> None:
-    from edgestitch_train.fitting import Schedule
+    from edgestitch_train.optimization import Schedule
 
     def by_hand(step: int, shape: str) -> float:
         done = max(0.0, (step - 10) / 90)
@@ -81,7 +81,14 @@ def test_the_rate_climbs_then_falls_as_the_formula_says() -> None:
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:
-    assert edgestitch_train.__all__ == ["RECIPES", "Recipe", "TrainResult", "acquire", "train"]
+    assert edgestitch_train.__all__ == [
+        "RECIPES",
+        "Recipe",
+        "TrainResult",
+        "acquire",
+        "pretrained",
+        "train",
+    ]
     for name in edgestitch_train.__all__:
         assert callable(getattr(edgestitch_train, name)) or name == "RECIPES"
     with pytest.raises(AttributeError):

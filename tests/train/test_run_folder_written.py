@@ -49,11 +49,14 @@ def test_the_same_seed_gives_the_same_model_file_in_two_processes_and_folders(
         "run.json",
         "history.csv",
         "learning_curves.png",
+        "dataset.png",
         "predictions.png",
+        "confusion.png",
+        "mistakes.png",
     }
-    assert (twins[0].folder / "predictions.png").read_bytes() == (
-        twins[1].folder / "predictions.png"
-    ).read_bytes()
+    for name in ("dataset.png", "predictions.png", "confusion.png", "mistakes.png"):
+        one, other = ((twin.folder / name).read_bytes() for twin in twins)
+        assert one == other, name
 
 
 def test_the_recorded_accuracies_are_those_of_the_saved_weights(finished: Any) -> None:
@@ -67,6 +70,13 @@ def test_the_recorded_accuracies_are_those_of_the_saved_weights(finished: Any) -
     assert [c["correct"] for c in test["per_class"]] == [
         int(right[data.test.labels == c].sum()) for c in range(10)
     ]
+    confusion = np.array(test["confusion"])
+    assert confusion.sum() == 1000 and np.trace(confusion) == test["correct"]
+    assert np.diag(confusion).tolist() == [c["correct"] for c in test["per_class"]]
+    assert (
+        confusion[0].tolist()
+        == np.bincount(scores[data.test.labels == 0].argmax(1), minlength=10).tolist()
+    )
     train, held_out = split_train(
         data.train.labels,
         validation_count=told["split"]["validation_count"],
@@ -101,9 +111,11 @@ def test_the_run_is_recorded_with_its_hashes_recipe_and_command(
     assert told["schema"] == 1
     assert told["model"] == {
         "architecture": "mlp",
+        "source_sha256": None,
         "file": "model.keras",
         "sha256": hashlib.sha256(content).hexdigest(),
         "parameters": 784 * 128 + 128 + 128 * 10 + 10,
+        "macs": 784 * 128 + 128 * 10,
     }
     assert told["title"] == (
         "mlp on fashion-mnist-mini (a sample of 6,000 training images, not the full data set)"
@@ -132,7 +144,13 @@ def test_history_csv_holds_the_history_of_run_json(finished: Any) -> None:
 
 
 def test_the_pictures_are_pngs_large_enough_to_read(finished: Any) -> None:
-    for name, least in (("learning_curves.png", (1000, 400)), ("predictions.png", (1200, 1000))):
+    for name, least in (
+        ("learning_curves.png", (1000, 400)),
+        ("dataset.png", (1000, 1000)),
+        ("predictions.png", (1200, 1000)),
+        ("confusion.png", (900, 800)),
+        ("mistakes.png", (1000, 800)),
+    ):
         with Image.open(finished.folder / name) as picture:
             assert picture.format == "PNG"
             assert picture.width >= least[0]
@@ -167,7 +185,7 @@ def test_what_is_printed_tells_counts_files_and_the_next_command(
     assert "101,770" in finished.stdout
     assert finished.stdout.rstrip().endswith("next: edgestitch export --format tflite --int8")
     assert "next: edgestitch export deep/er/b --format" in twins[1].stdout
-    assert "Epoch 1/2" in finished.stderr
-    assert "Epoch" not in finished.stdout
+    assert "epoch 1/2: loss " in finished.stderr
+    assert "epoch 1/2" not in finished.stdout
     assert "absl" not in finished.stderr
     assert "5,700 images to train on, 300 held out" in finished.stderr

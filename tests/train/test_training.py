@@ -141,7 +141,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(
         (["--validation", "10.5"], "validation is 10.5, expected a whole number"),
         (["--seed", "-1"], "seed is -1"),
         (["--optimizer", "adagrad"], "invalid choice: 'adagrad'"),
-        (["--model", "resnet"], "invalid choice: 'resnet'"),
+        (["--model", "resnet"], "there is no model 'resnet'"),
         (["--name", "../x"], "'../x' is not a name for a run"),
         (["--name", ""], "'' is not a name for a run"),
         (["--dataset", "mnist"], "there is no data set 'mnist'"),
@@ -214,7 +214,7 @@ def interrupt(
 
 
 def test_ctrl_c_keeps_the_best_weights_so_far_and_says_so(here: Path) -> None:
-    code, out, err = interrupt(here, "--epochs", "5000", after="Epoch 3/")
+    code, out, err = interrupt(here, "--epochs", "5000", after="epoch 2/")
     assert code == 130
     told: dict[str, Any] = json.loads((here / "runs/mlp/run.json").read_text())
     done = len(told["history"])
@@ -224,8 +224,9 @@ def test_ctrl_c_keeps_the_best_weights_so_far_and_says_so(here: Path) -> None:
     assert told["weights_kept"]["epoch"] == int(np.argmin(losses)) + 1
     assert f"interrupted after {done} of 5000 epochs" in err
     assert f"of {done} done and 5000 asked: interrupted" in out
+    assert "the same command with --resume" in out
     assert listing(here / "runs") == sorted(
-        ["mlp", *(f"mlp/{p.name}" for p in (here / "runs/mlp").iterdir())]
+        [".mlp.unfinished.npz", "mlp", *(f"mlp/{p.name}" for p in (here / "runs/mlp").iterdir())]
     )
     assert (here / "runs/mlp/predictions.png").stat().st_size > 10_000
 
@@ -239,16 +240,16 @@ def test_ctrl_c_before_the_first_epoch_is_done_writes_nothing(here: Path) -> Non
     assert not (here / "runs").exists()
 
 
-def test_sigterm_keeps_nothing_and_leaves_the_old_run(here: Path) -> None:
+def test_sigterm_leaves_the_old_run_and_what_resume_needs(here: Path) -> None:
     old = here / "runs" / "mlp"
     old.mkdir(parents=True)
     (old / "run.json").write_text("old")
     code, out, err = interrupt(
-        here, "--epochs", "5000", "--force", after="Epoch 3/", by=signal.SIGTERM
+        here, "--epochs", "5000", "--force", after="epoch 2/", by=signal.SIGTERM
     )
     assert code == 143 and out == "" and "Traceback" not in err
     assert err.strip().endswith("edgestitch: terminated")
-    assert listing(here / "runs") == ["mlp", "mlp/run.json"]
+    assert listing(here / "runs") == [".mlp.unfinished.npz", "mlp", "mlp/run.json"]
     assert (old / "run.json").read_text() == "old"
 
 

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from .acquisition import acquire as acquire
     from .recipes import RECIPES as RECIPES
     from .recipes import Recipe as Recipe
+    from .shipped import pretrained as pretrained
     from .training import TrainResult as TrainResult
     from .training import train as train
 
-__all__ = ["RECIPES", "Recipe", "TrainResult", "acquire", "train"]
+__all__ = ["RECIPES", "Recipe", "TrainResult", "acquire", "pretrained", "train"]
 
 _HOMES = {
     "RECIPES": "recipes",
     "Recipe": "recipes",
     "TrainResult": "training",
     "acquire": "acquisition",
+    "pretrained": "shipped",
     "train": "training",
 }
 

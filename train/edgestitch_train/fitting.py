@@ -1,4 +1,8 @@
-"""Fitting a model by a recipe: the rate's schedule, the epochs, the best weights, Ctrl-C."""
+"""Fitting a model by a recipe, epoch by epoch: the images of each, the averages, the best weights.
+
+Each epoch is a `fit` of its own on images shuffled and augmented by a generator that is seeded
+with the recipe's seed and the epoch's number, so all that the next epoch needs is in `State`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,24 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from edgestitch_runtime.dataset import Part
+from edgestitch_runtime.dataset import Dataset, Part
 from edgestitch_runtime.errors import EdgestitchError, Terminated
 
+from .augmentation import augmented
+from .layers import all_layers
+from .optimization import optimizer_of
 from .recipes import Recipe
+
+STEPS_PER_CALL = 32  # of Keras's compiled function: fewer calls, still a bar that moves
+SETTLING_BATCHES, SETTLING_BATCH = 64, 128  # 0.95 ** 64 leaves 4 % of what was there before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,143 +44,248 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A training between two epochs: from here the rest comes out the same to the bit.
+
+    `variables` and `optimizer` are those of the model and of its optimizer in Keras's order;
+    `kept` are the weights of `kept_epoch`, the best so far, 1-based.
+    """
+
+    history: tuple[Epoch, ...]
+    kept_epoch: int
+    kept: list[np.ndarray]
+    variables: list[np.ndarray]
+    optimizer: list[np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """What came of a fit: the kept weights, of the 1-based `kept_epoch`, and every epoch done."""
+    """What came of a fit: the kept weights, of the 1-based `kept_epoch`, and every epoch done.
+
+    `stopped` is "finished", "early" (the recipe's patience ran out), "interrupted" (Ctrl-C) or
+    "diverged" (the loss of the epoch after the last was not finite).
+    """
 
     weights: list[np.ndarray]
     kept_epoch: int
     history: tuple[Epoch, ...]
-    interrupted: bool
-
-
-def fit(
-    model: keras.Model, recipe: Recipe, *, train: Part, validation: Part, verbose: int
-) -> Fitted:
-    """Trains `model` in place and returns the weights of its best epoch.
-
-    Best is the lowest validation loss: on few images it is steadier than their accuracy, and with
-    smoothed labels the two move together. The later epoch wins among equals. `verbose` is Keras's:
-    0 nothing, 1 a bar, 2 a line an epoch, all on stderr. KeyboardInterrupt ends the fit early when
-    an epoch is done, and is raised again when none is; Terminated is raised again always. Raises
-    EdgestitchError when the loss is not finite.
-    """
-    network: Any = model  # Keras annotates its defaults, not what it takes
-    classes = network.output_shape[-1]
-    steps = math.ceil(len(train.labels) / recipe.batch)
-    network.compile(
-        optimizer=_optimizer(recipe, steps_per_epoch=steps),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        steps_per_execution=min(steps, 32),
-        jit_compile=False,
-    )
-    recorder = _Recorder()
-    one_hot = np.eye(classes, dtype=np.float32)
-    interrupted = False
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            network.fit(
-                train.images_u8,
-                one_hot[train.labels],
-                batch_size=recipe.batch,
-                epochs=recipe.epochs,
-                validation_data=(validation.images_u8, one_hot[validation.labels]),
-                validation_batch_size=500,
-                callbacks=[recorder],
-                verbose=verbose,
-            )
-        except KeyboardInterrupt as interrupt:
-            if recorder.best is None or isinstance(interrupt, Terminated):
-                raise
-            interrupted = True
-    assert recorder.best is not None  # an epoch was done, or fit raised
-    best, history = recorder.best, recorder.history
-    return Fitted(
-        weights=best.weights,
-        kept_epoch=best.epoch,
-        history=history,
-        interrupted=interrupted and len(history) < recipe.epochs,
-    )
-
-
-def _optimizer(recipe: Recipe, *, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    rate: Any = Schedule(
-        peak=recipe.learning_rate,
-        shape=recipe.schedule,
-        warmup_steps=round(recipe.warmup * steps_per_epoch),
-        steps=recipe.epochs * steps_per_epoch,
-    )
-    if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay or None
-        )
-    return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-
-
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A straight climb over the warm-up, then a cosine, a line to zero, or a constant."""
-
-    def __init__(self, *, peak: float, shape: str, warmup_steps: int, steps: int) -> None:
-        super().__init__()
-        self.peak, self.shape, self.warmup_steps, self.steps = peak, shape, warmup_steps, steps
-
-    def __call__(self, step: Any) -> Any:
-        ops: Any = keras.ops
-        step = ops.cast(step, "float32")
-        done = ops.clip((step - self.warmup_steps) / max(1, self.steps - self.warmup_steps), 0, 1)
-        factor = {
-            "cosine": lambda: 0.5 * (1 + ops.cos(math.pi * done)),
-            "linear": lambda: 1 - done,
-            "constant": lambda: ops.ones_like(done),
-        }[self.shape]()
-        climb = ops.minimum(1.0, (step + 1) / max(1, self.warmup_steps))
-        return self.peak * factor * climb
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "peak": self.peak,
-            "shape": self.shape,
-            "warmup_steps": self.warmup_steps,
-            "steps": self.steps,
-        }
+    stopped: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Best:
-    epoch: int
-    val_loss: float
-    weights: list[np.ndarray]
+class Watch:
+    """Who hears of a fit: `step` of each few steps, `epoch` of each epoch that is done."""
+
+    step: Callable[[int, float, float, float], None]  # epoch, share done, loss, accuracy
+    epoch: Callable[[State], None]
 
 
-class _Recorder(keras.callbacks.Callback):
-    """Keeps each epoch's figures and the best epoch's weights."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The images to fit on and those to choose by; `background` fills what a shift uncovers."""
 
-    def __init__(self) -> None:
+    train: Part
+    validation: Part
+    background: int
+
+
+def parts_of(found: Dataset, train: np.ndarray, validation: np.ndarray) -> Parts:
+    """Train's images at the indices `train`, (k,) int64, and those held out at `validation`."""
+    images, labels = found.train.images_u8, found.train.labels
+    taken = [
+        Part(images_u8=np.ascontiguousarray(images[chosen]), labels=labels[chosen])
+        for chosen in (train, validation)
+    ]
+    return Parts(train=taken[0], validation=taken[1], background=found.background)
+
+
+def fit(
+    model: keras.Model,
+    recipe: Recipe,
+    parts: Parts,
+    *,
+    logits: str,
+    watch: Watch,
+    state: State | None = None,
+) -> Fitted:
+    """Trains `model` in place, from `state` on when given, and returns its best epoch's weights.
+
+    Best is the lowest validation loss: on few images it is steadier than their accuracy, and with
+    smoothed labels the two move together. The later epoch wins among equals. With the recipe's
+    `average` it is the averaged weights that are validated and kept, while the training goes on
+    from its own. `logits` is "yes" when the model ends without a softmax, else "no".
+
+    KeyboardInterrupt and a loss that is not finite end the fit early when an epoch is done; when
+    none is, the first is raised again and the second is an EdgestitchError. Terminated is always
+    raised again.
+    """
+    network: Any = model  # Keras annotates its defaults, not what it takes
+    steps = math.ceil(len(parts.train.labels) / recipe.batch)
+    optimizer: Any = optimizer_of(recipe, steps_per_epoch=steps)
+    network.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(
+            label_smoothing=recipe.label_smoothing, from_logits={"yes": True, "no": False}[logits]
+        ),
+        metrics=["accuracy"],
+        steps_per_execution=min(steps, STEPS_PER_CALL),
+        jit_compile=False,
+    )
+    optimizer.build(network.trainable_variables)
+    settle = _settling(network)
+    if state is not None:
+        _restore(network, optimizer, state)
+    stopped = None
+    try:
+        while not _over(recipe, state):
+            done = _epoch(network, recipe, parts, state, watch, settle)
+            if done is None:
+                stopped = "diverged"
+                break
+            state = done  # at once: Ctrl-C before this line finds the epoch not done
+            watch.epoch(state)
+    except KeyboardInterrupt as interrupt:
+        if state is None or isinstance(interrupt, Terminated):
+            raise
+        stopped = None if _over(recipe, state) else "interrupted"
+    if state is None:
+        raise EdgestitchError(
+            "the loss of epoch 1 is not a finite number: the training diverged",
+            hint="a lower --learning-rate",
+        )
+    whole = len(state.history) == recipe.epochs
+    return Fitted(
+        weights=state.kept,
+        kept_epoch=state.kept_epoch,
+        history=state.history,
+        stopped=stopped or ("finished" if whole else "early"),
+    )
+
+
+def _over(recipe: Recipe, state: State | None) -> bool:
+    """Whether the epochs are done, or so many went by without a better one that it is enough."""
+    if state is None:
+        return False
+    done = len(state.history)
+    return done >= recipe.epochs or 0 < recipe.patience <= done - state.kept_epoch
+
+
+def _epoch(
+    network: Any,
+    recipe: Recipe,
+    parts: Parts,
+    before: State | None,
+    watch: Watch,
+    settle: Callable[[np.ndarray], None],
+) -> State | None:
+    """Trains for the epoch after `before`; None when its loss is not finite."""
+    started = time.perf_counter()
+    number = len(before.history) if before else 0
+    one_hot = np.eye(network.output_shape[-1], dtype=np.float32)
+    generator = np.random.default_rng((recipe.seed, number))
+    order = generator.permutation(len(parts.train.labels))
+    images = augmented(
+        parts.train.images_u8[order],
+        flip=recipe.flip,
+        shift=recipe.shift,
+        erase=recipe.erase,
+        background=parts.background,
+        generator=generator,
+    )
+    inside = _Inside(number + 1, watch.step)
+    with contextlib.redirect_stdout(sys.stderr):
+        trained = network.fit(
+            images,
+            one_hot[parts.train.labels[order]],
+            batch_size=recipe.batch,
+            shuffle=False,
+            callbacks=[inside],
+            verbose=0,
+        ).history
+        # With averages, `fit` has just put them in place of the weights that it trained.
+        settle(parts.train.images_u8[order[: SETTLING_BATCHES * SETTLING_BATCH]])
+        judged = network.evaluate(
+            parts.validation.images_u8,
+            one_hot[parts.validation.labels],
+            batch_size=500,
+            return_dict=True,
+            verbose=0,
+        )
+    line = Epoch(
+        epoch=number + 1,
+        loss=float(trained["loss"][0]),
+        accuracy=float(trained["accuracy"][0]),
+        val_loss=float(judged["loss"]),
+        val_accuracy=float(judged["accuracy"]),
+        learning_rate=float(network.optimizer.learning_rate),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    if not all(math.isfinite(v) for v in (line.loss, line.val_loss)):
+        return None
+    history = before.history if before else ()
+    kept_epoch, kept = (before.kept_epoch, before.kept) if before else (0, [])
+    if not before or line.val_loss <= history[kept_epoch - 1].val_loss:
+        kept_epoch, kept = line.epoch, network.get_weights()
+    _assign(network.variables, inside.variables)
+    return State(
+        history=(*history, line),
+        kept_epoch=kept_epoch,
+        kept=kept,
+        variables=inside.variables,
+        optimizer=_values(network.optimizer.variables),
+    )
+
+
+def _settling(network: Any) -> Callable[[np.ndarray], None]:
+    """A function that measures batch normalization's statistics anew on unaltered images.
+
+    Those that training gathers are of augmented images, and of other weights than the averages
+    (Izmailov et al., 2018, section 3.2, https://arxiv.org/abs/1803.05407).
+    """
+    if not any(isinstance(x, keras.layers.BatchNormalization) for x in all_layers(network)):
+        return lambda images_u8: None
+    forward: Any = tf.function(lambda batch: network(batch, training=True))
+
+    def settle(images_u8: np.ndarray) -> None:
+        whole = len(images_u8) // SETTLING_BATCH * SETTLING_BATCH or len(images_u8)
+        for k in range(SETTLING_BATCHES):
+            start = k * SETTLING_BATCH % whole
+            forward(tf.cast(images_u8[start : start + SETTLING_BATCH], tf.float32))
+
+    return settle
+
+
+class _Inside(keras.callbacks.Callback):
+    """Tells of each few steps, stops at a loss that is not finite, and keeps the own weights."""
+
+    def __init__(self, epoch: int, step: Callable[[int, float, float, float], None]) -> None:
         super().__init__()
-        self.history: tuple[Epoch, ...] = ()
-        self.best: _Best | None = None
-        self._started = 0.0
+        self.variables: list[np.ndarray] = []
+        self._epoch, self._step = epoch, step
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._started = time.perf_counter()
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
+        model: Any = self.model
+        about: Any = self.params
+        if not math.isfinite(logs["loss"]):
+            model.stop_training = True
+        self._step(self._epoch, (batch + 1) / about["steps"], logs["loss"], logs["accuracy"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        figures = {k: float(logs[k]) for k in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        if not all(math.isfinite(v) for v in figures.values()):
-            raise EdgestitchError(
-                f"the loss of epoch {epoch + 1} is not a finite number: the training diverged",
-                hint="a lower --learning-rate",
-            )
         model: Any = self.model
-        line = Epoch(
-            epoch=epoch + 1,
-            **figures,
-            learning_rate=float(model.optimizer.learning_rate),
-            seconds=round(time.perf_counter() - self._started, 3),
-        )
-        best = self.best
-        if best is None or line.val_loss <= best.val_loss:
-            best = _Best(epoch=line.epoch, val_loss=line.val_loss, weights=model.get_weights())
-        # At the very end: Ctrl-C before this line finds the epoch not done.
-        self.best, self.history = best, (*self.history, line)
+        self.variables = _values(model.variables)
+
+
+def _restore(network: Any, optimizer: Any, state: State) -> None:
+    _assign(network.variables, state.variables)
+    _assign(optimizer.variables, state.optimizer)
+
+
+def _values(variables: list[Any]) -> list[np.ndarray]:
+    numpy: Any = keras.ops.convert_to_numpy
+    return [numpy(variable) for variable in variables]
+
+
+def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

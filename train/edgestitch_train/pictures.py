@@ -1,4 +1,4 @@
-"""The two pictures of a run: learning curves, and test images with their probabilities."""
+"""Pictures of a run: learning curves, and test images with their probabilities."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def learning_curves_png(history: Sequence[Epoch], *, kept_epoch: int, title: str
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(loc="upper right" if what == "loss" else "lower right", fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def predictions_png(
@@ -95,7 +95,7 @@ def predictions_png(
         truth = int(test.labels[index])
         _draw_picture(picture, test.images_u8[index], probabilities[index], truth, labels)
         _draw_bars(bars, probabilities[index], truth, labels)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_picture(
@@ -137,7 +137,8 @@ def _whole_ticks(last: int) -> list[int]:
     return list(range(1, last + 1, step))
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG's bytes, the same for the same figure."""
     out = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})

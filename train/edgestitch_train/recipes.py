@@ -37,27 +37,63 @@ class Recipe:
     weight_decay: float = _number("SHARE", "share of each weight taken off, times the rate", 0, 1)
     label_smoothing: float = _number("SHARE", "share of each label spread over all classes", 0, 0.9)
     dropout: float = _number("SHARE", "share of the hidden values dropped in training", 0, 0.9)
+    flip: float = _number("SHARE", "share of the images mirrored left to right, each epoch", 0, 1)
+    shift: int = _number("PIXELS", "by up to how much each image is moved, each epoch", 0, 16)
+    erase: float = _number("SHARE", "share of the images with a rectangle erased, each epoch", 0, 1)
+    average: float = _number(
+        "SHARE", "share of all steps that the kept mean of the weights spans, 0 for none", 0, 1
+    )
+    patience: int = _number(
+        "EPOCHS", "stop after so many without a lower validation loss, 0 for never", 0, 10_000
+    )
     validation: float = _number(
         "COUNT|SHARE", "taken out of train: a count, or a share below 1", 1e-9, 1e9
     )
     seed: int = _number("SEED", "of the split, the first weights and the shuffling", 0, 2**32 - 1)
 
 
-RECIPES = {
-    "mlp": Recipe(
-        epochs=15,
-        batch=32,
-        optimizer="adamw",
-        learning_rate=1e-3,
-        schedule="cosine",
-        warmup=0.0,
-        weight_decay=0.0,
-        label_smoothing=0.1,
-        dropout=0.0,
-        validation=0.05,
-        seed=0,
-    ),
-}
+_MLP = Recipe(
+    epochs=15,
+    batch=32,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    schedule="cosine",
+    warmup=0.0,
+    weight_decay=0.0,
+    label_smoothing=0.1,
+    dropout=0.0,
+    flip=0.0,
+    shift=0,
+    erase=0.0,
+    average=0.0,
+    patience=0,
+    validation=0.05,
+    seed=0,
+)
+_DSCNN = replace(
+    _MLP,
+    epochs=60,
+    batch=128,
+    learning_rate=3e-3,
+    warmup=1.0,
+    weight_decay=0.05,
+    flip=0.5,
+    shift=2,
+    erase=0.3,
+    average=0.02,
+)
+RECIPES = {"mlp": _MLP, "dscnn": _DSCNN, "dscnn-l": replace(_DSCNN, epochs=50)}
+
+
+def usual(model: str) -> Recipe:
+    """The recipe for `model` unless told otherwise; for a network of the user's own the mlp's."""
+    return RECIPES.get(model, _MLP)
+
+
+def told(recipe: Recipe) -> str:
+    """The recipe in a line, without what it leaves out: what is printed before a training."""
+    values = {k: v for k, v in asdict(recipe).items() if v != 0 or k == "seed"}
+    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in values.items())
 
 
 def flag(name: str) -> str:

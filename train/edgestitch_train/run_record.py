@@ -15,6 +15,7 @@ from edgestitch_runtime.run_folder import RUN_SCHEMA
 
 from .acquisition import data_record, title_of
 from .fitting import Fitted
+from .networks import Network
 from .recipes import Recipe
 
 
@@ -26,9 +27,10 @@ class RunFacts:
     """
 
     name: str
-    model: str
+    network: Network
     model_content: bytes
     parameters: int
+    macs: int | None
     dataset: Dataset
     train_count: int
     validation_right: np.ndarray
@@ -45,21 +47,45 @@ def title(model: str, dataset: Dataset) -> str:
     return f"{model} on {title_of(dataset)}"
 
 
+def balance(dataset: Dataset) -> str:
+    """How many training images the classes have: one number, or the fewest and the most."""
+    counts = np.bincount(dataset.train.labels, minlength=len(dataset.labels))
+    fewest, most = int(counts.argmin()), int(counts.argmax())
+    if counts[fewest] == counts[most]:
+        return f"{len(counts)} classes of {counts[most]:,} images in train"
+    return (
+        f"{len(counts)} classes of {counts[fewest]:,} ({dataset.labels[fewest]}) to "
+        f"{counts[most]:,} images ({dataset.labels[most]}) in train"
+    )
+
+
+def confusion_of(truth: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
+    """How many images of each class got each answer, (classes, classes) int64, a row a true class.
+
+    `truth` and `answers` are (n,) class numbers.
+    """
+    pairs = truth * classes + answers
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
 def record_of(facts: RunFacts) -> dict[str, Any]:
     """run.json's content, schema 1, in plain JSON types."""
     fitted, recipe, dataset = facts.fitted, facts.recipe, facts.dataset
     truth = dataset.test.labels
-    right = facts.test_probabilities.argmax(axis=1) == truth
+    answers = facts.test_probabilities.argmax(axis=1)
+    right = answers == truth
     held_out = len(facts.validation_right)
     return {
         "schema": RUN_SCHEMA,
         "name": facts.name,
-        "title": title(facts.model, dataset),
+        "title": title(facts.network.name, dataset),
         "model": {
-            "architecture": facts.model,
+            "architecture": facts.network.reference,
+            "source_sha256": facts.network.source_sha256,
             "file": "model.keras",
             "sha256": hashlib.sha256(facts.model_content).hexdigest(),
             "parameters": facts.parameters,
+            "macs": facts.macs,
         },
         "data": data_record(dataset)
         | {
@@ -71,7 +97,7 @@ def record_of(facts: RunFacts) -> dict[str, Any]:
         },
         "split": {"validation_count": held_out, "seed": recipe.seed, "method": "stratified"},
         "recipe": asdict(recipe),
-        "stopped": "interrupted" if fitted.interrupted else "finished",
+        "stopped": fitted.stopped,
         "weights_kept": {
             "epoch": fitted.kept_epoch,
             "of": len(fitted.history),
@@ -95,6 +121,7 @@ def record_of(facts: RunFacts) -> dict[str, Any]:
                     }
                     for index, label in enumerate(dataset.labels)
                 ],
+                "confusion": confusion_of(truth, answers, len(dataset.labels)).tolist(),
             },
         },
         "history": [asdict(epoch) for epoch in fitted.history],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import shlex
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +21,26 @@ from edgestitch_runtime.dataset import Dataset, Part, split_train
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import check_name
 
-from .acquisition import acquire
-from .fitting import fit
+from . import checkpoint
+from .acquisition import acquire, data_record
+from .command_line import command_of
+from .fitting import Epoch, Fitted, State, Watch, fit, parts_of
 from .keras_file import save_keras
-from .models import ARCHITECTURES, Shape
+from .layers import multiply_accumulates
+from .models import Shape
+from .networks import Network, network_of
 from .new_folder import new_folder
-from .recipes import RECIPES, Recipe, checked, flag, validation_count
-from .run_record import RunFacts, record_of, title
+from .own_code import output_of
+from .progress import MODES, watch
+from .recipes import Recipe, checked, told, usual, validation_count
+from .run_record import RunFacts, balance, record_of, title
 from .run_writing import write_run
+from .tensorboard_log import log_to
+from .train_result import TrainResult as TrainResult
+from .train_result import result_of
 
 SIDES = (4, 64)  # smallest and largest height or width in pixels
-PROGRESS = {"none": 0, "bar": 1, "lines": 2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainResult:
-    """What a training came to. Accuracies are counts: `test_correct` of `test_n` images."""
-
-    folder: Path
-    name: str
-    title: str
-    model_sha256: str
-    parameters: int
-    epochs: int
-    epochs_asked: int
-    kept_epoch: int
-    stopped: str
-    validation_correct: int
-    validation_n: int
-    test_correct: int
-    test_n: int
-    seconds: float
-    device: str
-    dropped: tuple[str, ...]  # what the replaced run had beside its model: export, bench
-
-    def to_json(self) -> dict[str, Any]:
-        """The same in plain JSON types."""
-        return asdict(self) | {"folder": str(self.folder), "dropped": list(self.dropped)}
+KIND_IMAGES = 100  # on which an untrained model shows whether it ends in a softmax
 
 
 def train(
@@ -64,18 +48,31 @@ def train(
     model: str = "mlp",
     dataset: str = "fashion-mnist",
     data: Path | None = None,
+    labels: Path | None = None,
+    size: tuple[int, int] | None = None,
+    background: str = "dark",
+    strict: bool = False,
     recipe: Recipe | None = None,
     name: str | None = None,
     runs: Path = Path("runs"),
     overwrite: bool = False,
+    resume: bool = False,
+    tensorboard: Path | None = None,
     progress: str = "bar",
 ) -> TrainResult:
-    """Trains the model of that name and leaves the folder `runs`/`name`, whole or not at all.
+    """Trains a model and leaves the folder `runs`/`name`, whole or not at all.
 
-    `dataset` is a name or a folder of IDX files; `data` is the only place where a named one is
-    looked for. `recipe` is RECIPES[model] unless given, `name` is `model`. `progress` is "bar",
-    "lines" or "none", on stderr. Ctrl-C after the first epoch ends the training early: the run is
-    written and its `stopped` is "interrupted"; before that, KeyboardInterrupt is raised.
+    `model` is a name in RECIPES or `my_network.py:build`, a function that returns a Keras model;
+    `name` is that of the model or of the file unless given, `recipe` the model's own, for
+    the user's code the mlp's. `dataset`, `labels`, `size`, `background` and `strict` are as in
+    `acquire`; `data` is the only place where a named data set is looked for. `tensorboard` is a
+    folder for event files. `progress` is "bar", "lines" or "none", on stderr.
+
+    After each epoch the training is saved beside the run. Ctrl-C after the first one ends it early:
+    the run is written and its `stopped` is "interrupted"; before that, KeyboardInterrupt is
+    raised. With `resume` a training of the same arguments that was interrupted or killed goes on,
+    to the same weights as if it had not been. A loss that is not finite ends it too: the best
+    weights so far are kept, and `stopped` is "diverged".
 
     The same arguments give the same model.keras to the byte on the same machine and versions. For
     this the process's random seeds are set, and TensorFlow's op determinism is switched on and
@@ -83,24 +80,56 @@ def train(
 
     Raises EdgestitchError when an argument, the data or the place of the run will not do.
     """
-    recipe = _checked_arguments(model, recipe, name, progress)
-    target = runs / (name or model)
-    dropped = tuple(k for k in ("export", "bench") if (target / k).is_dir())
     started = time.perf_counter()
-    with new_folder(target, replace=overwrite) as folder:
+    recipe = _checked_arguments(model, recipe, name, progress)
+    network = network_of(model)
+    check_name(name or network.name)
+    target = runs / (name or network.name)
+    dropped = tuple(k for k in ("export", "bench") if (target / k).is_dir())
+    saved = checkpoint.path_of(target)
+    checkpoint.check_place(saved, target, overwrite=overwrite, resume=resume)
+    replace = overwrite or (resume and checkpoint.was_interrupted(target))
+    log = log_to(tensorboard / target.name) if tensorboard is not None else None
+    with new_folder(target, replace=replace) as folder:
 
-        def say(text: str) -> None:
-            if progress != "none":
+        def say(text: str | None) -> None:
+            if text and progress != "none":
                 print(text, file=sys.stderr, flush=True)
 
-        found = acquire(dataset, folder=data, say=say)
+        found = acquire(
+            dataset,
+            folder=data,
+            labels=labels,
+            size=size,
+            background=background,
+            strict=strict,
+            say=say,
+        )
         _check_images(found)
-        train_part, validation = _split(found, recipe)
+        train_part, validation_part = split_train(
+            found.train.labels,
+            validation_count=validation_count(recipe, len(found.train.labels)),
+            seed=recipe.seed,
+        )
+        parts = parts_of(found, train_part, validation_part)
+        about = _about(
+            network,
+            recipe,
+            found,
+            command=command_of(
+                model, dataset, recipe, data=data, labels=labels, size=size,
+                background=background, strict=strict, name=name, runs=runs,
+            ),
+        )  # fmt: skip
+        state = checkpoint.state_of(saved, about) if resume else None
+        before = sum(epoch.seconds for epoch in state.history) if state else 0.0
         device = device_name()
         say(
-            f"{title(model, found)}: {len(train_part.labels):,} images to train on, "
-            f"{len(validation.labels):,} held out for validation, {recipe.epochs} epochs, "
-            f"seed {recipe.seed}, on {device}"
+            f"{title(network.name, found)}: {len(parts.train.labels):,} images to train on, "
+            f"{len(parts.validation.labels):,} held out for validation, "
+            f"{balance(found)}, on {device}\n"
+            f"recipe: {told(recipe)}"
+            + (f"\ngoing on after epoch {len(state.history)}" if state else "")
         )
         keras.utils.set_random_seed(recipe.seed)
         tf.config.experimental.enable_op_determinism()
@@ -109,39 +138,49 @@ def train(
             width=found.train.images_u8.shape[2],
             classes=len(found.labels),
         )
-        network = ARCHITECTURES[model].build(shape, recipe)
+        built = network.build(shape, recipe)
+        # What is saved has neither an optimizer nor a dropout's random state.
+        kept: Any = keras.models.clone_model(built)
+        kind = "probabilities"
+        if network.source_sha256 is not None:
+            kind = output_of(built, parts.train.images_u8[:KIND_IMAGES])
+            _warn_of_scaling(built, network, say)
+        logits = {"probabilities": "no", "logits": "yes"}[kind]
         fitted = fit(
-            network, recipe, train=train_part, validation=validation, verbose=PROGRESS[progress]
+            built,
+            recipe,
+            parts,
+            logits=logits,
+            watch=_watch(recipe, state, saved, about, log, progress),
+            state=state,
         )
-        if fitted.interrupted:
-            say(
-                f"\ninterrupted after {len(fitted.history)} of {recipe.epochs} epochs: keeping the "
-                f"weights of epoch {fitted.kept_epoch}, the best so far; writing {target}"
-            )
-        # Built anew so that neither the optimizer nor a dropout's random state gets into the file.
-        kept = ARCHITECTURES[model].build(shape, recipe)
+        say(_why_stopped(fitted, recipe, target))
         kept.set_weights(fitted.weights)
         content = save_keras(kept, folder / "model.keras")
         # The figures are of the file as it can be read back, not of what is in memory.
         written: Any = keras.saving.load_model(folder / "model.keras", compile=False)
         facts = RunFacts(
             name=target.name,
-            model=model,
+            network=network,
             model_content=content,
             parameters=int(written.count_params()),
+            macs=multiply_accumulates(written),
             dataset=found,
-            train_count=len(train_part.labels),
-            validation_right=_probabilities(written, validation).argmax(1) == validation.labels,
-            test_probabilities=_probabilities(written, found.test),
+            train_count=len(parts.train.labels),
+            validation_right=_probabilities(written, parts.validation, kind).argmax(1)
+            == parts.validation.labels,
+            test_probabilities=_probabilities(written, found.test, kind),
             recipe=recipe,
             fitted=fitted,
-            seconds=round(time.perf_counter() - started, 1),
+            seconds=round(before + time.perf_counter() - started, 1),
             device=device,
-            command=command_of(model, dataset, data, recipe, name, runs),
+            command=about["command"],
         )
         record = record_of(facts)
         write_run(folder, facts, record)
-    return _result(target, record, recipe, dropped)
+    if fitted.stopped != "interrupted":
+        saved.unlink(missing_ok=True)
+    return result_of(target, record, recipe, dropped)
 
 
 def device_name() -> str:
@@ -154,30 +193,11 @@ def device_name() -> str:
     return f"CPU ({platform.machine()}, {count} core{'' if count == 1 else 's'})"
 
 
-def command_of(
-    model: str, dataset: str, data: Path | None, recipe: Recipe, name: str | None, runs: Path
-) -> str:
-    """The command line that makes the same run; what is as by default is left out."""
-    words = ["edgestitch", "train", "--model", model, "--dataset", dataset]
-    words += ["--data", str(data)] if data is not None else []
-    words += ["--name", name] if name is not None else []
-    words += ["--runs", str(runs)] if runs != Path("runs") else []
-    usual = asdict(RECIPES[model])
-    for field, value in asdict(recipe).items():
-        if field == "seed" or value != usual[field]:
-            words += [flag(field), f"{value}"]
-    return shlex.join(words)
-
-
 def _checked_arguments(
     model: str, recipe: Recipe | None, name: str | None, progress: str
 ) -> Recipe:
-    if model not in ARCHITECTURES:
-        raise EdgestitchError(
-            f"there is no model {model!r}", hint=f"there are {', '.join(ARCHITECTURES)}"
-        )
-    if progress not in PROGRESS:
-        raise EdgestitchError(f"progress is {progress!r}", hint=f"choose {' or '.join(PROGRESS)}")
+    if progress not in MODES:
+        raise EdgestitchError(f"progress is {progress!r}", hint=f"choose {' or '.join(MODES)}")
     if name is not None:
         check_name(name)
     if keras.backend.backend() != "tensorflow":
@@ -185,7 +205,7 @@ def _checked_arguments(
             f"Keras computes with {keras.backend.backend()} here, expected tensorflow",
             hint="set KERAS_BACKEND=tensorflow before Keras is imported",
         )
-    return checked(recipe or RECIPES[model])
+    return checked(recipe or usual(model))
 
 
 def _check_images(found: Dataset) -> None:
@@ -202,40 +222,65 @@ def _check_images(found: Dataset) -> None:
         )
 
 
-def _split(found: Dataset, recipe: Recipe) -> tuple[Part, Part]:
-    labels = found.train.labels
-    count = validation_count(recipe, len(labels))
-    parts = [
-        Part(images_u8=np.ascontiguousarray(found.train.images_u8[chosen]), labels=labels[chosen])
-        for chosen in split_train(labels, validation_count=count, seed=recipe.seed)
-    ]
-    return parts[0], parts[1]
+def _about(network: Network, recipe: Recipe, found: Dataset, *, command: str) -> dict[str, Any]:
+    """What has to be the same for a training to go on as if it had not been interrupted."""
+    data = data_record(found)
+    return {
+        "model": network.reference,
+        "source_sha256": network.source_sha256,
+        "recipe": asdict(recipe),
+        "data": {"labels": data["labels"], "files": data["files"]},
+        "versions": {each: version(each) for each in ("tensorflow", "keras", "numpy")},
+        "command": command,
+    }
 
 
-def _probabilities(model: Any, part: Part) -> np.ndarray:
+def _watch(
+    recipe: Recipe,
+    state: State | None,
+    saved: Path,
+    about: dict[str, Any],
+    log: Callable[[Epoch], None] | None,
+    progress: str,
+) -> Watch:
+    """Shows each epoch, logs it, and saves the training so far."""
+    shown = watch(recipe.epochs, done=len(state.history) if state else 0, mode=progress)
+
+    def epoch(state: State) -> None:
+        shown.epoch(state)
+        if log is not None:
+            log(state.history[-1])
+        try:
+            checkpoint.write(saved, state, about)
+        except EdgestitchError as error:  # a full disk must not end the training
+            print(f"edgestitch: this epoch was not saved: {error.message}", file=sys.stderr)
+
+    return Watch(step=shown.step, epoch=epoch)
+
+
+def _why_stopped(fitted: Fitted, recipe: Recipe, target: Path) -> str | None:
+    done = len(fitted.history)
+    keeping = f"keeping the weights of epoch {fitted.kept_epoch}, the best so far; writing {target}"
+    return {
+        "interrupted": f"\ninterrupted after {done} of {recipe.epochs} epochs: {keeping}",
+        "diverged": f"\nthe loss of epoch {done + 1} is not a finite number, the training "
+        f"diverged: {keeping}",
+        "early": f"stopped after {done} of {recipe.epochs} epochs: {recipe.patience} without a "
+        f"lower validation loss; {keeping}",
+    }.get(fitted.stopped)
+
+
+def _warn_of_scaling(model: Any, network: Network, say: Callable[[str], None]) -> None:
+    scaling = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
+    if not any(isinstance(layer, scaling) for layer in model.layers):
+        say(
+            f"note: {network.reference} has no Rescaling layer; its input are pixels of 0 to 255 "
+            "and scaling them is a part of the model: keras.layers.Rescaling(1 / 255)"
+        )
+
+
+def _probabilities(model: Any, part: Part, kind: str) -> np.ndarray:
+    """(n, classes) float32 whose rows sum to 1, whatever `kind` of output the model has."""
     with contextlib.redirect_stdout(sys.stderr):
-        return model.predict(part.images_u8, batch_size=1000, verbose=0)
-
-
-def _result(
-    target: Path, record: dict[str, Any], recipe: Recipe, dropped: tuple[str, ...]
-) -> TrainResult:
-    accuracy = record["accuracy"]
-    return TrainResult(
-        folder=target,
-        name=record["name"],
-        title=record["title"],
-        model_sha256=record["model"]["sha256"],
-        parameters=record["model"]["parameters"],
-        epochs=len(record["history"]),
-        epochs_asked=recipe.epochs,
-        kept_epoch=record["weights_kept"]["epoch"],
-        stopped=record["stopped"],
-        validation_correct=accuracy["validation"]["correct"],
-        validation_n=accuracy["validation"]["n"],
-        test_correct=accuracy["test"]["correct"],
-        test_n=accuracy["test"]["n"],
-        seconds=record["seconds"],
-        device=record["device"],
-        dropped=dropped,
-    )
+        rows = model.predict(part.images_u8, batch_size=1000, verbose=0)
+    return np.asarray(keras.ops.softmax(rows)) if kind == "logits" else rows

@@ -1,44 +1,11 @@
-"""The faults that tests/mutants.py plants: where, right text, wrong text, and who must notice."""
+"""The faults planted in runtime."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .mutant import Mutant, faults_in
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """One small fault. `file` is MEMBER/MODULE; `old` stands in it exactly once.
-
-    `tests` are files below tests/. `retrains` when the fault lies in what makes the shared run, so
-    that the tests must train and export with the fault in place.
-    """
-
-    meaning: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-    retrains: bool = False
-
-
-def _in(
-    file: str, tests: str, *faults: tuple[str, str, str], retrains: bool = False
-) -> list[Mutant]:
-    return [
-        Mutant(
-            meaning=meaning,
-            file=file,
-            old=old,
-            new=new,
-            tests=tuple(f"{name}.py" for name in tests.split()),
-            retrains=retrains,
-        )
-        for meaning, old, new in faults
-    ]
-
-
-RUNTIME = [
-    *_in(
+RUNTIME: list[Mutant] = [
+    *faults_in(
         "runtime/classifier",
         "runtime/test_mutants_runtime runtime/test_classifier",
         (
@@ -89,7 +56,7 @@ RUNTIME = [
             "if images.dtype == object:",
         ),
     ),
-    *_in(
+    *faults_in(
         "runtime/tflite_engine",
         "runtime/test_classifier",
         (
@@ -108,7 +75,7 @@ RUNTIME = [
             "shaped[0:BATCH]",
         ),
     ),
-    *_in(
+    *faults_in(
         "runtime/card",
         "runtime/test_card",
         (
@@ -128,7 +95,7 @@ RUNTIME = [
             "_ONNX_METADATA_FIELD = 15",
         ),
     ),
-    *_in(
+    *faults_in(
         "runtime/card",
         "runtime/test_card export/test_export",
         (
@@ -138,7 +105,7 @@ RUNTIME = [
         ),
         retrains=True,
     ),
-    *_in(
+    *faults_in(
         "runtime/agreement",
         "runtime/test_agreement runtime/test_mutants_runtime",
         (
@@ -171,7 +138,7 @@ RUNTIME = [
             "changed=lost + won",
         ),
     ),
-    *_in(
+    *faults_in(
         "runtime/dataset",
         "runtime/test_dataset",
         ("the split is not seeded", "default_rng(seed)", "default_rng()"),
@@ -191,7 +158,7 @@ RUNTIME = [
             "if {f.name for f in dataset.files} == set(wanted):",
         ),
     ),
-    *_in(
+    *faults_in(
         "runtime/array_files",
         "runtime/test_dataset",
         (
@@ -200,7 +167,7 @@ RUNTIME = [
             "if len(content) < expected:",
         ),
     ),
-    *_in(
+    *faults_in(
         "runtime/picture",
         "runtime/test_picture",
         (
@@ -216,7 +183,7 @@ RUNTIME = [
         ("16-bit gray keeps its low bits", ".astype(np.int64) >> 8)", ".astype(np.int64) & 255)"),
         ("a bright border goes unsaid", "> 127:", "> 255:"),
     ),
-    *_in(
+    *faults_in(
         "runtime/writing",
         "runtime/test_writing",
         (
@@ -227,24 +194,24 @@ RUNTIME = [
         ("another content is overwritten unasked", "path.exists() and not overwrite:", "False:"),
         ("a temporary file stays behind", "Path(temporary).unlink()", "pass"),
     ),
-    *_in(
+    *faults_in(
         "runtime/engines",
         "runtime/test_engines",
         ("an engine counts when it imports", "        _answers(session)\n", ""),
     ),
-    *_in(
+    *faults_in(
         "runtime/run_folder",
         "runtime/test_writing",
         ("the newest run is the oldest", "newest = max(records", "newest = min(records"),
     ),
-    *_in(
+    *faults_in(
         "runtime/timing",
         "runtime/test_timing",
         ("p99 is the 95th percentile", "(50, 90, 99)", "(50, 90, 95)"),
         ("latency in nanoseconds", "(50, 90, 99)) / 1000", "(50, 90, 99))"),
         ("the collector stays on", "    gc.disable()\n", "    pass\n"),
     ),
-    *_in(
+    *faults_in(
         "runtime/worker",
         "runtime/test_worker",
         ("what an engine prints reaches the protocol", "        os.dup2(2, 1)\n", ""),
@@ -254,13 +221,13 @@ RUNTIME = [
             '{"ok": True, "message": error.message',
         ),
     ),
-    *_in(
+    *faults_in(
         "runtime/cli",
         "runtime/test_writing runtime/test_profile end_to_end/test_commands",
         ("a refusal exits with 1", "return error.exit_code", "return 1"),
         ("Ctrl-C exits with 2", "return 130", "return 2"),
     ),
-    *_in(
+    *faults_in(
         "runtime/cli_classify",
         "end_to_end/test_commands",
         ("--top ranks ties backwards", "(-row[k], k)", "(-row[k], -k)"),
@@ -271,230 +238,3 @@ RUNTIME = [
         ),
     ),
 ]
-
-TRAIN = [
-    *_in(
-        "train/acquisition",
-        "train/test_acquisition train/test_training",
-        (
-            "Fashion-MNIST's checksums are not compared",
-            "different = [f.name for f in found.files if known.sha256[f.name] != f.sha256]",
-            "different: list[str] = []",
-        ),
-    ),
-    *_in(
-        "train/download",
-        "train/test_acquisition",
-        ("a download's checksum is not compared", "if found != expected:", "if not found:"),
-    ),
-    *_in(
-        "train/fitting",
-        "train/test_mutants_train train/test_run_folder_written train/test_training",
-        (
-            "label smoothing is ignored",
-            "label_smoothing=recipe.label_smoothing",
-            "label_smoothing=0.0",
-        ),
-        (
-            "the worst epoch is kept",
-            "line.val_loss <= best.val_loss",
-            "line.val_loss > best.val_loss",
-        ),
-        ("the schedule is ignored", "shape=recipe.schedule,", 'shape="constant",'),
-    ),
-    *_in(
-        "train/training",
-        "train/test_mutants_train train/test_run_folder_written",
-        (
-            "the seed of the weights is ignored",
-            "keras.utils.set_random_seed(recipe.seed)",
-            "keras.utils.set_random_seed(0)",
-        ),
-        (
-            "the split has another seed than the record says",
-            "validation_count=count, seed=recipe.seed)",
-            "validation_count=count, seed=recipe.seed + 1)",
-        ),
-    ),
-    *_in(
-        "train/keras_file",
-        "train/test_run_folder_written",
-        (
-            "model.keras carries the time it was saved",
-            '_json(json.loads(part) | {"date_saved": _DATE_SAVED})',
-            "part",
-        ),
-    ),
-    *_in(
-        "train/new_folder",
-        "train/test_training",
-        (
-            "a run is replaced without --force",
-            "if os.path.lexists(target) and not replace:",
-            "if False:",
-        ),
-    ),
-]
-
-EXPORT = [
-    *_in(
-        "export/source",
-        "export/test_export",
-        (
-            "calibration sees the validation images",
-            "train_indices=train_indices,\n        split={k: split[k]",
-            "train_indices=np.arange(6000),\n        split={k: split[k]",
-        ),
-        (
-            "the hash of the run's model is not compared",
-            'if digest != run.record["model"]["sha256"]:',
-            "if not digest:",
-        ),
-        retrains=True,
-    ),
-    *_in(
-        "export/calibration",
-        "export/test_export",
-        ("calibration is not seeded", "default_rng(seed)", "default_rng()"),
-        retrains=True,
-    ),
-    *_in(
-        "export/inference_model",
-        "export/test_inference_model",
-        ("1/255 is not folded in", "(kernel * scale)", "kernel"),
-        ("the offset of the scaling is lost", "bias + offset * summed", "bias"),
-        (
-            "an offset is smeared over a padded border",
-            "if not padded or float(layer.offset) == 0.0:",
-            "if True:",
-        ),
-    ),
-    *_in(
-        "export/frozen_graph",
-        "export/test_tflite",
-        ("the fake quantization ends at 254", "0.0, 255.0, num_bits=8", "0.0, 254.0, num_bits=8"),
-        retrains=True,
-    ),
-    *_in(
-        "export/tflite_format",
-        "export/test_mutants_export export/test_tflite",
-        (
-            "the input range is left to the calibration images",
-            'pinned = "0..255" if precision == "int8" else "none"',
-            'pinned = "none"',
-        ),
-        ("a broken contract exits with 2", "exit_code=1", "exit_code=2"),
-        (
-            "a float tensor in int8 is accepted",
-            't.startswith(("FLOAT", "BFLOAT"))',
-            't.startswith("BFLOAT")',
-        ),
-        retrains=True,
-    ),
-    *_in(
-        "export/onnx_format",
-        "export/test_mutants_export export/test_onnx",
-        (
-            "ONNX weights are quantized per tensor",
-            "per_channel=True,\n        reduce_range=True,\n        extra",
-            "per_channel=False,\n        reduce_range=True,\n        extra",
-        ),
-        (
-            "ONNX int8 weights use all eight bits",
-            "reduce_range=True,\n        extra",
-            "reduce_range=False,\n        extra",
-        ),
-        (
-            "ONNX dynamic weights use all eight bits",
-            "reduce_range=True,\n    )",
-            "reduce_range=False,\n    )",
-        ),
-        (
-            "the scale of ONNX probabilities is 1/256",
-            "np.float32(1 / 255)",
-            "np.float32(1 / 256)",
-        ),
-        retrains=True,
-    ),
-    *_in(
-        "export/onnx_contract",
-        "export/test_onnx",
-        ("weights that can saturate are accepted", "SEVEN_BIT = 64", "SEVEN_BIT = 127"),
-        ("float compute nodes are accepted", 'if facts["unquantized"]:', "if False:"),
-    ),
-    *_in(
-        "export/onnx_canonical",
-        "export/test_onnx",
-        (
-            "initializers stay in the converter's order",
-            "sorted(initializers, key=lambda t: t.name)",
-            "initializers[::-1]",
-        ),
-        (
-            "nodes keep the converter's names",
-            "        copy.name = label\n",
-            "",
-        ),
-        retrains=True,
-    ),
-    *_in(
-        "export/exporting",
-        "export/test_mutants_export export/test_export",
-        (
-            "lost and won are swapped in the card",
-            '"lost": agreement.lost,',
-            '"lost": agreement.won,',
-        ),
-        (
-            "an artifact that loses its card is written",
-            "if read_artifact(draft).card != card:",
-            "if False:",
-        ),
-        retrains=True,
-    ),
-]
-
-BENCHMARKS = [
-    *_in(
-        "benchmarks/measure",
-        "benchmarks/test_measure benchmarks/test_mutants_benchmarks",
-        (
-            "the report's lost counts the won",
-            "flips_lost=agreement.lost",
-            "flips_lost=agreement.won",
-        ),
-        (
-            "the report's drop has the wrong sign",
-            "drop_pp=agreement.drop_pp",
-            "drop_pp=-agreement.drop_pp",
-        ),
-        ("images a second are a thousandth", "images_per_s=1e6 /", "images_per_s=1e3 /"),
-        (
-            "rows are timed one after another",
-            "for block in range(effort.blocks):",
-            "for block in range(1):",
-        ),
-    ),
-    *_in(
-        "benchmarks/table",
-        "benchmarks/test_report",
-        ("shares are shown as percent", "{100 * share:.2f}", "{share:.2f}"),
-        ("kB are KiB", "count / 1000:,.1f", "count / 1024:,.1f"),
-    ),
-    *_in(
-        "benchmarks/writer",
-        "benchmarks/test_bench",
-        (
-            "an existing report is measured again",
-            "if (folder / name).exists():",
-            "if False:",
-        ),
-    ),
-    *_in(
-        "benchmarks/plans",
-        "benchmarks/test_plans",
-        ("a damaged artifact is run", "        if damage is not None:\n", "        if False:\n"),
-    ),
-]
-
-MUTANTS = [*RUNTIME, *TRAIN, *EXPORT, *BENCHMARKS]

@@ -1,0 +1,11 @@
+"""The faults that tests/mutants.py plants, a module for each distribution."""
+
+from __future__ import annotations
+
+from .mutant import Mutant as Mutant
+from .of_benchmarks import BENCHMARKS
+from .of_export import EXPORT
+from .of_runtime import RUNTIME
+from .of_train import TRAIN
+
+MUTANTS = [*RUNTIME, *TRAIN, *EXPORT, *BENCHMARKS]

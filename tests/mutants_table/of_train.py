@@ -1,0 +1,174 @@
+"""The faults planted in train."""
+
+from __future__ import annotations
+
+from .mutant import Mutant, faults_in
+
+TRAIN: list[Mutant] = [
+    *faults_in(
+        "train/acquisition",
+        "train/test_acquisition train/test_training",
+        (
+            "Fashion-MNIST's checksums are not compared",
+            "different = [f.name for f in found.files if known.sha256[f.name] != f.sha256]",
+            "different: list[str] = []",
+        ),
+    ),
+    *faults_in(
+        "train/download",
+        "train/test_acquisition",
+        ("a download's checksum is not compared", "if found != expected:", "if not found:"),
+    ),
+    *faults_in(
+        "train/fitting",
+        "train/test_mutants_train train/test_run_folder_written train/test_fitting "
+        "train/test_resume",
+        (
+            "label smoothing is ignored",
+            "label_smoothing=recipe.label_smoothing",
+            "label_smoothing=0.0",
+        ),
+        (
+            "the worst epoch is kept",
+            "line.val_loss <= history[kept_epoch - 1].val_loss",
+            "line.val_loss > history[kept_epoch - 1].val_loss",
+        ),
+        (
+            "a training goes on from the averaged weights",
+            "    _assign(network.variables, inside.variables)\n    return State(",
+            "    return State(",
+        ),
+        (
+            "every epoch has the same order and augmentation",
+            "default_rng((recipe.seed, number))",
+            "default_rng((recipe.seed, 0))",
+        ),
+        (
+            "the optimizer's state is not resumed",
+            "    _assign(optimizer.variables, state.optimizer)\n",
+            "",
+        ),
+        (
+            "a resumed dropout begins anew",
+            "variables=inside.variables,",
+            "variables=[0 * v if v.dtype.kind == 'u' else v for v in inside.variables],",
+        ),
+        ("patience is one epoch short", "<= done - state.kept_epoch", "< done - state.kept_epoch"),
+        (
+            "a loss that is not finite is kept",
+            "if not all(math.isfinite(v) for v in (line.loss, line.val_loss)):",
+            "if False:",
+        ),
+    ),
+    *faults_in(
+        "train/augmentation",
+        "train/test_augmentation",
+        ("images are mirrored top to bottom", "[:, :, ::-1]", "[:, ::-1]"),
+        (
+            "a shift goes only one way",
+            "generator.integers(0, 2 * most + 1",
+            "generator.integers(0, most + 1",
+        ),
+        ("what a shift uncovers is dark", "constant_values=background", "constant_values=0"),
+        ("an erased rectangle may be as large as the image", "(1 / 8, 1 / 2)", "(1 / 8, 1)"),
+    ),
+    *faults_in(
+        "train/optimization",
+        "train/test_recipes train/test_fitting train/test_run_folder_written",
+        ("the schedule is ignored", "shape=recipe.schedule,", 'shape="constant",'),
+        ("the mean of the weights spans ten times as much", "1 - 1 / spanned", "1 - 0.1 / spanned"),
+    ),
+    *faults_in(
+        "train/checkpoint",
+        "train/test_resume",
+        (
+            "another recipe is resumed",
+            'if entry == "command" or old == value:',
+            'if entry in ("command", "recipe") or old == value:',
+        ),
+        (
+            "other data is resumed",
+            'if entry == "command" or old == value:',
+            'if entry in ("command", "data") or old == value:',
+        ),
+        (
+            "an unfinished training is thrown away without --force",
+            "if path.is_file() and not (resume or overwrite):",
+            "if False:",
+        ),
+    ),
+    *faults_in(
+        "train/own_code",
+        "train/test_own_code",
+        (
+            "an input of another size is accepted",
+            "if takes not in (size, (*size, 1)):",
+            "if False:",
+        ),
+        (
+            "an output of another size is accepted",
+            "if gives != (None, shape.classes):",
+            "if False:",
+        ),
+        ("a custom layer is accepted", "    if foreign:", "    if False:"),
+        ("logits are taken for probabilities", 'else "logits"', 'else "probabilities"'),
+    ),
+    *faults_in(
+        "train/models",
+        "train/test_models",
+        ("the shortcut is left out", "    if block.shortcut:", "    if False:"),
+    ),
+    *faults_in(
+        "train/layers",
+        "train/test_models train/test_own_code",
+        (
+            "the positions of a convolution are not counted",
+            "math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)",
+            "math.prod(layer.kernel.shape)",
+        ),
+    ),
+    *faults_in(
+        "train/shipped",
+        "train/test_pretrained",
+        ("a laid run keeps its old name", '{"name": name}', "{}"),
+        ("a run is replaced unasked", "replace=overwrite", "replace=True"),
+    ),
+    *faults_in(
+        "train/training",
+        "train/test_mutants_train train/test_run_folder_written train/test_resume "
+        "train/test_own_code",
+        (
+            "the seed of the weights is ignored",
+            "keras.utils.set_random_seed(recipe.seed)",
+            "keras.utils.set_random_seed(0)",
+        ),
+        (
+            "the split has another seed than the record says",
+            "seed=recipe.seed,\n        )\n        parts",
+            "seed=recipe.seed + 1,\n        )\n        parts",
+        ),
+        (
+            "a finished training leaves its unfinished state",
+            "        saved.unlink(missing_ok=True)\n",
+            "        pass\n",
+        ),
+    ),
+    *faults_in(
+        "train/keras_file",
+        "train/test_run_folder_written",
+        (
+            "model.keras carries the time it was saved",
+            '_json(json.loads(part) | {"date_saved": _DATE_SAVED})',
+            "part",
+        ),
+    ),
+    *faults_in(
+        "train/new_folder",
+        "train/test_training",
+        (
+            "a run is replaced without --force",
+            "if os.path.lexists(target) and not replace:",
+            "if False:",
+        ),
+    ),
+]

@@ -1,0 +1,168 @@
+"""A network of the user's own: `--model my_network.py:build`, a function that returns a model."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgestitch_runtime.errors import EdgestitchError, os_error
+
+from .layers import all_layers
+from .models import Shape
+
+TAKES = ("height", "width", "classes")
+_HINT = "build() returns a keras.Model; it may take any of height, width and classes"
+
+
+def split_reference(model: str) -> tuple[Path, str] | None:
+    """(file, function) of `my_network.py:build`; None for what is no such reference."""
+    file, colon, function = model.rpartition(":")
+    if colon and file.endswith(".py"):
+        return Path(file), function
+    return (Path(model), "build") if model.endswith(".py") else None
+
+
+def load_builder(file: Path, function: str) -> tuple[Callable[[Shape], keras.Model], str]:
+    """The function in the file, made to take a Shape and checked, and the file's SHA-256.
+
+    The file is run as Python; what it prints goes to stderr. Raises EdgestitchError when it is
+    missing, does not run, or has no such function.
+    """
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise os_error(f"read {file}", error) from None
+    module = _module(file)
+    builder = getattr(module, function, None)
+    if not callable(builder):
+        named = [k for k, v in vars(module).items() if inspect.isfunction(v) and k[0] != "_"]
+        raise EdgestitchError(
+            f"{file} has no function {function!r}",
+            hint=f"it has {', '.join(named)}" if named else _HINT,
+        )
+    wanted = _arguments(builder, f"{file}:{function}")
+
+    def build(shape: Shape) -> keras.Model:
+        with _told(f"{file}:{function}"):
+            model: Any = builder(**{name: getattr(shape, name) for name in wanted})
+        return _checked(model, shape, f"{file}:{function}")
+
+    return build, digest
+
+
+def _module(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None  # the name ends in .py
+    module = importlib.util.module_from_spec(spec)
+    folder = str(file.resolve().parent)
+    sys.path.insert(0, folder)  # as `python my_network.py` has it: what lies beside can be imported
+    try:
+        with _told(str(file)):
+            spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Any:
+    """Turns whatever the user's code raises into one line, with the line of theirs it came from."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (Exception, SystemExit) as error:
+        file = what.rpartition(":")[0] if what.rpartition(":")[0].endswith(".py") else what
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno for f in frames if Path(f.filename).name == Path(file).name]
+        if isinstance(error, SyntaxError):
+            lines = [error.lineno]
+        where = f" at line {lines[-1]}" if lines else ""
+        raise EdgestitchError(
+            f"{what} raised {type(error).__name__}{where}: {' '.join(str(error).split())[:300]}",
+            hint="mend the file, and try it with Python alone",
+        ) from None
+
+
+def _arguments(builder: Callable[..., Any], what: str) -> list[str]:
+    parameters = inspect.signature(builder).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
+    unknown = [name for name in needed if name not in TAKES]
+    if unknown:
+        raise EdgestitchError(f"{what} wants {', '.join(unknown)}", hint=_HINT)
+    named = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
+    return [name for name in TAKES if name in named]
+
+
+def _checked(model: Any, shape: Shape, what: str) -> keras.Model:
+    if not isinstance(model, keras.Model):
+        raise EdgestitchError(f"{what} returned {type(model).__name__}, no keras.Model", hint=_HINT)
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except AttributeError:  # what a Sequential that was never built raises
+        inputs = outputs = None
+    if not inputs or not outputs:
+        raise EdgestitchError(
+            f"{what} returned a model without a fixed input",
+            hint=f"begin it with keras.Input(({shape.height}, {shape.width}))",
+        )
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise EdgestitchError(
+            f"{what} returned a model of {len(inputs)} inputs and {len(outputs)} outputs",
+            hint="a classifier takes one image and gives one score a class",
+        )
+    size = (None, shape.height, shape.width)
+    takes, gives = tuple(inputs[0].shape), tuple(outputs[0].shape)
+    if takes not in (size, (*size, 1)):
+        raise EdgestitchError(
+            f"{what} takes {takes}, the data has images of {shape.height} x {shape.width}",
+            hint=f"expected {size} or {(*size, 1)}: take height and width as arguments of build",
+        )
+    if gives != (None, shape.classes):
+        raise EdgestitchError(
+            f"{what} gives {gives}, the data has {shape.classes} classes",
+            hint=f"expected {(None, shape.classes)}: take classes as an argument of build",
+        )
+    if not model.trainable_variables:
+        raise EdgestitchError(f"{what} has nothing to train", hint="add layers that have weights")
+    return _saveable(model, what)
+
+
+def _saveable(model: keras.Model, what: str) -> keras.Model:
+    """Refuses now what `edgestitch export` could not load after the training."""
+    foreign = sorted({type(x).__name__ for x in all_layers(model) if not _is_keras_own(x)})
+    if foreign:
+        raise EdgestitchError(
+            f"{what} uses {', '.join(foreign)}, whose code would not be in the saved file",
+            hint="build it of Keras's own layers, without Lambda: only those can be exported",
+        )
+    return model
+
+
+def _is_keras_own(layer: Any) -> bool:
+    own = type(layer).__module__.partition(".")[0] == "keras"
+    return own and not isinstance(layer, keras.layers.Lambda)
+
+
+def output_of(model: keras.Model, images_u8: np.ndarray) -> str:
+    """ "probabilities" when what `model` gives for these images lies within 0..1, else "logits".
+
+    Measured, as export does. Raises EdgestitchError when it is not finite.
+    """
+    network: Any = model
+    rows = network.predict(images_u8, batch_size=500, verbose=0)
+    if not np.isfinite(rows).all():
+        raise EdgestitchError(
+            "the untrained model gives values that are not finite", hint="look at its input scaling"
+        )
+    return "probabilities" if rows.min() >= 0 and rows.max() <= 1 else "logits"
