@@ -30,7 +30,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None
 
 
 def run_cli(
-    *words: str | Path, cwd: Path, env: dict[str, str] | None = None, stdin: bytes | None = None
+    *words: str | Path,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout: float = 600,
 ) -> subprocess.CompletedProcess[str]:
     """`edgestitch WORDS` as a process of its own; stdout and stderr as text."""
     done = subprocess.run(
@@ -39,7 +43,7 @@ def run_cli(
         env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"} | (env or {}),
         input=stdin,
         capture_output=True,
-        timeout=600,
+        timeout=timeout,
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()

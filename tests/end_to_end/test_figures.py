@@ -1,6 +1,7 @@
 """The figures that README gives, measured on the real Fashion-MNIST: `make figures` prints them.
 
-About four minutes on two cores: three trainings of fifteen epochs, and their exports.
+About seven minutes on two cores: three trainings of fifteen epochs with their exports, and two more
+for the speed of a folder of pictures.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from edgestitch_runtime import Classifier
-from edgestitch_runtime.dataset import read_idx
+from edgestitch_runtime.dataset import read_idx, read_idx_folder
 
 pytestmark = pytest.mark.slow
 SEEDS = (0, 1, 2)
@@ -26,6 +28,8 @@ MOST_CHANGED_PERCENT = 1.3
 MOST_DROP_UPPER_PP = 0.30
 MOST_CLASSIFY_RATIO = 1.6
 MOST_HELP_RATIO = 4
+MOST_BARE_US = 20
+LEAST_FOLDER_SPEED = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,55 @@ def test_classify_costs_little_more_than_the_bare_interpreter(trained, fashion_m
             f"{ratios[-1]:.2f} (at most {MOST_CLASSIFY_RATIO})",
         )
     assert min(ratios) <= MOST_CLASSIFY_RATIO
+
+
+def test_one_image_through_the_int8_dscnn_is_quick(fashion_mnist, tmp_path, cli, capsys):
+    assert cli("train", "--pretrained", "dscnn", cwd=tmp_path).returncode == 0
+    assert cli("export", "--format", "tflite", "--int8", cwd=tmp_path).returncode == 0
+    artifact = "runs/dscnn/export/dscnn-int8.tflite"
+    done = cli("profile", artifact, "--engine", "litert", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    show(
+        capsys,
+        f"int8 dscnn, bare call: median {told['bare']['p50_us']:.1f} us of "
+        f"{told['bare']['runs']:,} (at most {MOST_BARE_US}); classify "
+        f"{told['classify']['p50_us']:.1f} us",
+    )
+    assert told["bare"]["p50_us"] <= MOST_BARE_US
+
+
+def test_a_folder_of_pictures_is_trained_on_at_half_the_speed_of_idx(
+    fashion_mnist, tmp_path, cli, capsys
+):
+    """60,000 PNG files to train on and 10,000 to test, against the IDX files of the same images."""
+    data = read_idx_folder(fashion_mnist)
+    for part, name in ((data.train, "train"), (data.test, "test")):
+        for label in range(10):
+            (tmp_path / "pictures" / name / str(label)).mkdir(parents=True)
+        for index, (image, label) in enumerate(zip(part.images_u8, part.labels, strict=True)):
+            path = tmp_path / "pictures" / name / str(label) / f"{index:05d}.png"
+            Image.fromarray(image).save(path)
+    seconds = {}
+    for name, words in (
+        ("idx", ["--data", fashion_mnist]),
+        ("pictures", ["--dataset", "pictures"]),
+    ):
+        start = time.perf_counter()
+        done = cli("train", *words, "--name", name, "--json", cwd=tmp_path)
+        seconds[name] = time.perf_counter() - start
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["test_n"] == 10_000
+        assert told["test_correct"] > 8800  # of the same images, in another order
+    ratio = seconds["idx"] / seconds["pictures"]
+    show(
+        capsys,
+        f"mlp, 15 epochs, the whole command: {seconds['idx']:.0f} s from IDX files, "
+        f"{seconds['pictures']:.0f} s from 70,000 PNG files: {ratio:.2f} of the speed (at least "
+        f"{LEAST_FOLDER_SPEED})",
+    )
+    assert ratio >= LEAST_FOLDER_SPEED
 
 
 def test_help_is_quick(capsys):

@@ -38,6 +38,32 @@ EXPORT: list[Mutant] = [
         ),
     ),
     *faults_in(
+        "export/batch_norm",
+        "export/test_batch_norm",
+        ("the epsilon is left out", "np.sqrt(variance + norm.epsilon)", "np.sqrt(variance)"),
+        ("the old bias is forgotten", "((bias - mean) * factor", "((0 - mean) * factor"),
+        ("gamma is forgotten", "    if statistics.scale:", "    if False:"),
+        ("beta is forgotten", "    if statistics.center:", "    if False:"),
+        (
+            "an activation between is overlooked",
+            "layer.activation is keras.activations.linear",
+            "True",
+        ),
+        ("any axis will do", "either.axis in (-1, either.input_spec.ndim - 1)", "True"),
+        ("a shared layer is folded", "if _calls(layer) != 1 or", "if"),
+        (
+            "a layer that others take too is folded",
+            "takers[0] if len(takers) == 1 and",
+            "takers[-1] if takers and",
+        ),
+    ),
+    *faults_in(
+        "export/slowdown",
+        "export/test_convolutional",
+        ("nothing is called slow", "measured.ratio > CLEARLY", "measured.ratio > 1000"),
+        ("everything is called slow", "measured.ratio > CLEARLY", "measured.ratio > 0"),
+    ),
+    *faults_in(
         "export/frozen_graph",
         "export/test_tflite",
         ("the fake quantization ends at 254", "0.0, 255.0, num_bits=8", "0.0, 254.0, num_bits=8"),

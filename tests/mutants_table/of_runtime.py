@@ -237,4 +237,52 @@ RUNTIME: list[Mutant] = [
             'p.stem.endswith("-int8")',
         ),
     ),
+    *faults_in(
+        "runtime/parts",
+        "runtime/test_own_data",
+        ("the header is not hashed", "hashlib.sha256(header)", "hashlib.sha256()"),
+        ("one image in eight is test", "TEST_ONE_IN = 7", "TEST_ONE_IN = 8"),
+        (
+            "test is taken by place, not by content",
+            "members[hashes[members] <= last]",
+            "members[: max(1, round(len(members) / TEST_ONE_IN))]",
+        ),
+        ("copies in test are not seen", "key in seen for key", "False for key"),
+        ("any name will do", "if not label.strip() or not label.isprintable()", "if False"),
+    ),
+    *faults_in(
+        "runtime/picture_folder",
+        "runtime/test_own_data",
+        ("strict skips too", 'if skipped and strict == "yes":', "if False:"),
+        ("folders alike but for case are two classes", "name.casefold()", "name"),
+        ("one picture in two formats counts twice", "if other != path:", "if False:"),
+        ("a class without pictures is kept", "    if not empty:\n", "    if True:\n"),
+        ("a class of test that train lacks is read", "    if unknown:\n", "    if False:\n"),
+        (
+            "the background of pictures is dark",
+            "background=background)\n    # One",
+            "background=0)\n    # One",
+        ),
+    ),
+    *faults_in(
+        "runtime/npz_file",
+        "runtime/test_own_data",
+        (
+            "a bomb is unpacked",
+            "if sum(entry.file_size for entry in entries) > MAX_BYTES:",
+            "if False:",
+        ),
+        ("float images are taken", "images.dtype != np.uint8 or", ""),
+        ("negative classes are taken", "labels.min() < 0 or", ""),
+    ),
+    *faults_in(
+        "runtime/dataset",
+        "runtime/test_own_data runtime/test_dataset",
+        (
+            "other data is taken for the run's",
+            "if {f.name: f.sha256 for f in dataset.files} == wanted:",
+            "if wanted:",
+        ),
+        ("pictures are read at another size again", 'if pictures and "size" in record', "if False"),
+    ),
 ]

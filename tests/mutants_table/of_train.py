@@ -15,6 +15,31 @@ TRAIN: list[Mutant] = [
         ),
     ),
     *faults_in(
+        "train/acquisition",
+        "train/test_own_data",
+        ("an empty class is trained on", "    if empty:\n", "    if False:\n"),
+        ("a class only in test is accepted", "    if only_test:\n", "    if False:\n"),
+        ("strict accepts copies", "if count and strict:", "if False:"),
+    ),
+    *faults_in(
+        "train/class_pictures",
+        "train/test_class_pictures",
+        (
+            "the least confident mistakes are shown",
+            "np.argsort(-confidence",
+            "np.argsort(confidence",
+        ),
+    ),
+    *faults_in(
+        "train/run_record",
+        "train/test_class_pictures train/test_run_folder_written",
+        (
+            "the confusion is transposed",
+            "truth * classes + answers",
+            "answers * classes + truth",
+        ),
+    ),
+    *faults_in(
         "train/download",
         "train/test_acquisition",
         ("a download's checksum is not compared", "if found != expected:", "if not found:"),
@@ -111,7 +136,11 @@ TRAIN: list[Mutant] = [
             "if False:",
         ),
         ("a custom layer is accepted", "    if foreign:", "    if False:"),
-        ("logits are taken for probabilities", 'else "logits"', 'else "probabilities"'),
+        (
+            "logits are taken for probabilities",
+            'rows.max() <= 1 else "logits"',
+            'rows.max() <= 1 else "probabilities"',
+        ),
     ),
     *faults_in(
         "train/models",

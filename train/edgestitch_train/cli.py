@@ -24,6 +24,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.native_output import quiet_native_output
 
 from .duration import duration
@@ -200,6 +201,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _pretrained(args: argparse.Namespace) -> int:
     """Lays a shipped run, sees to it that its data is at hand, and says what to do next."""
+    fixed = [f.name for f in fields(Recipe)]
+    fixed += ["recipe", "resume", "tensorboard", "data", "labels", "size", "strict"]
+    asked = [flag(name) for name in fixed if getattr(args, name) not in (None, False)]
+    if args.dataset != "fashion-mnist":
+        asked.append("--dataset")
+    if asked:
+        raise EdgestitchError(
+            f"--pretrained is trained already: {asked[0]} cannot change it",
+            hint="leave one of the two out",
+        )
     started = time.monotonic()
     folder = pretrained(args.pretrained, name=args.name, runs=args.runs, overwrite=args.force)
     took = time.monotonic() - started
@@ -228,7 +239,6 @@ def _pretrained(args: argparse.Namespace) -> int:
 def _see_to_data() -> None:
     """Downloads Fashion-MNIST when it is nowhere: export and bench judge the model on it."""
     from edgestitch_runtime.dataset import has_idx_files, places
-    from edgestitch_runtime.errors import EdgestitchError
 
     from .acquisition import acquire
 

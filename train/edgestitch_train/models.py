@@ -66,20 +66,21 @@ class Block:
 
 
 def dscnn(shape: Shape, recipe: Recipe) -> keras.Model:
-    """(n, height, width) of 0..255 to (n, classes) float32 probabilities; four blocks."""
+    """(n, height, width) of 0..255 to (n, classes) float32 probabilities; five blocks."""
     blocks = (
-        Block(channels=64),
-        Block(channels=96, stride=2),
-        Block(channels=96, shortcut=True),
-        Block(channels=208, stride=2),
+        Block(channels=40, stride=2),
+        Block(channels=40, shortcut=True),
+        Block(channels=88, stride=2),
+        Block(channels=88, shortcut=True),
+        Block(channels=240, stride=2),
     )
-    return _separable("dscnn", blocks, shape, recipe)
+    return _separable("dscnn", 16, blocks, shape, recipe)
 
 
 def dscnn_l(shape: Shape, recipe: Recipe) -> keras.Model:
     """(n, height, width) of 0..255 to (n, classes) float32 probabilities; seven blocks."""
     blocks = (
-        Block(channels=64),
+        Block(channels=64, stride=2),
         Block(channels=64, shortcut=True),
         Block(channels=64, shortcut=True),
         Block(channels=96, stride=2),
@@ -87,16 +88,18 @@ def dscnn_l(shape: Shape, recipe: Recipe) -> keras.Model:
         Block(channels=96, shortcut=True),
         Block(channels=128, stride=2),
     )
-    return _separable("dscnn-l", blocks, shape, recipe)
+    return _separable("dscnn-l", 24, blocks, shape, recipe)
 
 
-def _separable(name: str, blocks: tuple[Block, ...], shape: Shape, recipe: Recipe) -> keras.Model:
+def _separable(
+    name: str, stem: int, blocks: tuple[Block, ...], shape: Shape, recipe: Recipe
+) -> keras.Model:
     from keras import Input, Model, layers
 
     image = Input((shape.height, shape.width), name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
     x = layers.Reshape((shape.height, shape.width, 1), name="channel")(x)
-    x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="stem")(x)
+    x = layers.Conv2D(stem, 3, padding="same", use_bias=False, name="stem")(x)
     x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name="stem_norm")(x)
     x = layers.ReLU(name="stem_relu")(x)
     for number, block in enumerate(blocks, start=1):
@@ -126,6 +129,6 @@ def _block(x: Any, block: Block, name: str) -> Any:
 
 ARCHITECTURES = {
     "mlp": Architecture(summary="Flatten, Dense 128 ReLU, Dense softmax", build=mlp),
-    "dscnn": Architecture(summary="4 depthwise-separable blocks", build=dscnn),
+    "dscnn": Architecture(summary="5 depthwise-separable blocks, 2 shortcuts", build=dscnn),
     "dscnn-l": Architecture(summary="7 depthwise-separable blocks, 4 shortcuts", build=dscnn_l),
 }

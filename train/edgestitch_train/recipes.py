@@ -72,17 +72,17 @@ _MLP = Recipe(
 )
 _DSCNN = replace(
     _MLP,
-    epochs=60,
+    epochs=40,
     batch=128,
     learning_rate=3e-3,
     warmup=1.0,
     weight_decay=0.05,
     flip=0.5,
-    shift=2,
-    erase=0.3,
+    shift=1,
+    erase=0.15,
     average=0.02,
 )
-RECIPES = {"mlp": _MLP, "dscnn": _DSCNN, "dscnn-l": replace(_DSCNN, epochs=50)}
+RECIPES = {"mlp": _MLP, "dscnn": _DSCNN, "dscnn-l": _DSCNN}
 
 
 def usual(model: str) -> Recipe:

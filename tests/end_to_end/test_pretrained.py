@@ -1,0 +1,30 @@
+"""A shipped model from `--pretrained` to artifacts on the real test images, as a new user would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SIZES = Path(__file__).parents[2] / "train/edgestitch_train/pretrained/int8_bytes.json"
+MOST_UPPER_PP = {"mlp": 0.30, "dscnn": 0.40, "dscnn-l": 0.40}
+
+
+@pytest.mark.parametrize("model", MOST_UPPER_PP)
+def test_a_trained_model_is_exported_to_int8_with_a_small_drop(
+    model: str, tmp_path: Path, cli: Callable[..., Any], fashion_mnist: object
+) -> None:
+    laid = cli("train", "--pretrained", model, "--json", cwd=tmp_path)
+    assert laid.returncode == 0, laid.stderr
+    told = json.loads(laid.stdout)
+    done = cli("export", "--format", "tflite", "--int8", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (artifact,) = json.loads(done.stdout)
+    assert artifact["path"] == f"runs/{model}/export/{model}-int8.tflite"
+    agreement, accuracy = artifact["agreement"], artifact["card"]["accuracy"]
+    assert (agreement["n"], agreement["float_correct"]) == (10_000, told["test_correct"])
+    assert accuracy["drop_upper_pp"] <= MOST_UPPER_PP[model]
+    assert artifact["bytes"] == json.loads(SIZES.read_text())[model] == told["int8_bytes"]
