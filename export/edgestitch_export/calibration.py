@@ -32,9 +32,14 @@ class Calibration:
 
 
 def choose(
-    images_u8: np.ndarray, train_indices: np.ndarray, *, count: int, seed: int
+    images_u8: np.ndarray, train_indices: np.ndarray, *, count: int | None, seed: int
 ) -> Calibration:
-    """`count` images at seeded positions among `train_indices`, int64 positions in `images_u8`."""
+    """`count` images at seeded positions among `train_indices`, int64 positions in `images_u8`.
+
+    None takes 500, or all where there are fewer. Raises EdgestitchError when `count` is too many.
+    """
+    if count is None:
+        count = min(DEFAULT_COUNT, len(train_indices))
     if not 0 < count <= len(train_indices):
         raise EdgestitchError(
             f"{count} calibration images cannot be taken from {len(train_indices)} training images",

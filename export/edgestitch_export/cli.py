@@ -65,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where artifacts go (default: export/ in the run or beside the file)",
     )
     parser.add_argument(
-        "--calibration-images", type=int, default=500, metavar="N", help="for int8 (default 500)"
+        "--calibration-images",
+        type=int,
+        metavar="N",
+        help="for int8 (default 500, or all where there are fewer)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the calibration choice (default 0)"
@@ -75,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.calibration_images < 1 or args.seed < 0:
+    if (args.calibration_images or 1) < 1 or args.calibration_images == 0 or args.seed < 0:
         raise EdgestitchError(
             "--calibration-images must be at least 1 and --seed at least 0", hint="leave them out"
         )

@@ -54,15 +54,16 @@ def export(
     data: str | Path | None = None,
     name: str | None = None,
     out: str | Path | None = None,
-    calibration_images: int = calibrating.DEFAULT_COUNT,
+    calibration_images: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Exported:
     """Exports a run folder or a .keras file (None: the newest run) as one artifact.
 
     `format` is tflite or onnx, `precision` float32, float16, dynamic or int8. `data` overrides
-    where the run's data lies; a bare .keras file needs it. The file is written whole or not at all
-    to `out` (default: the run's export folder) as NAME-PRECISION.EXT. Raises EdgestitchError when
+    where the run's data lies; a bare .keras file needs it. `calibration_images`, for int8, is 500,
+    or all where there are fewer. The file is written whole or not at all to `out` (default: the
+    run's export folder) as NAME-PRECISION.EXT. Raises EdgestitchError when
     something does not fit (exit code 2) or the converted file breaks the contract (exit code 1).
     """
     lookup(format, precision)
@@ -86,7 +87,7 @@ def export_source(
     precision: str,
     name: str | None,
     out: Path | None,
-    calibration_images: int,
+    calibration_images: int | None,
     seed: int,
     overwrite: bool,
 ) -> Exported:

@@ -32,7 +32,7 @@ def trained(
             )
     (folder / "my pictures" / "bags" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     words = ["train", "--dataset", "my pictures", "--size", "24x20", "--background", "bright"]
-    words += ["--model", "dscnn", "--epochs", "6", "--name", "mine"]
+    words += ["--model", "dscnn", "--epochs", "25", "--batch", "32", "--name", "mine"]
     return folder, cli(*words, cwd=folder)
 
 

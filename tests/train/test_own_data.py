@@ -86,7 +86,7 @@ def test_what_is_settled_for_a_known_data_set_cannot_be_changed() -> None:
     [
         (["--dataset", "nowhere"], "there is no data set 'nowhere'"),
         (["--dataset", "one"], "one has 1 class"),
-        (["--dataset", "two", "--size", "0x5"], "invalid"),
+        (["--dataset", "two", "--size", "0x5"], "size is 0 x 5 pixels"),
         (["--dataset", "two", "--size", "28x"], "is no size"),
         (["--dataset", "two", "--size", "70"], "70 x 70 pixels, expected 4 to 64"),
         (["--dataset", "two", "--labels", "none.txt"], "none.txt cannot be read as text"),

@@ -172,6 +172,11 @@ def _from_path(
         raise EdgestitchError(
             f"background is {background!r}", hint=f"choose {' or '.join(BACKGROUNDS)}"
         )
+    if size is not None and min(size) < 1:
+        raise EdgestitchError(
+            f"size is {size[0]} x {size[1]} pixels, expected 1 a side or more",
+            hint="height first: 28x28",
+        )
     found = read_dataset(
         path,
         labels=read_labels(labels) if labels is not None else None,

@@ -19,10 +19,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.native_output import quiet_native_output
@@ -32,17 +30,7 @@ from .model_list import as_json, table
 from .models import ARCHITECTURES
 from .recipes import RECIPES, Recipe, changed, flag, usual
 from .shipped import expected, pretrained
-
-if TYPE_CHECKING:
-    from .training import TrainResult
-
-
-STOPPED = {
-    "interrupted": "interrupted",
-    "early": "no lower validation loss came",
-    "diverged": "the loss was no longer finite",
-}
-MOST_CLASSES = 20  # listed with their accuracy
+from .summary import accuracy_of, row, summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,11 +212,11 @@ def _pretrained(args: argparse.Namespace) -> int:
         "\n".join(
             [
                 f"{figures.model} on fashion-mnist, trained already",
-                _row("test", _accuracy(figures.test_correct, figures.test_n)),
-                _row("parameters", f"{figures.parameters:,}"),
-                _row("training took", f"{duration(figures.seconds)} on {figures.device}"),
-                _row("wrote", f"{folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}"),
-                _row("time", f"{took:.2f} s"),
+                row("test", accuracy_of(figures.test_correct, figures.test_n)),
+                row("parameters", f"{figures.parameters:,}"),
+                row("training took", f"{duration(figures.seconds)} on {figures.device}"),
+                row("wrote", f"{folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}"),
+                row("time", f"{took:.2f} s"),
                 f"next: edgestitch export {where}--format tflite --int8",
             ]
         )
@@ -249,54 +237,3 @@ def _see_to_data() -> None:
     except EdgestitchError as error:
         print(f"note: export will need the data: {error.message}", file=sys.stderr)
         print(f"hint: {error.hint}", file=sys.stderr)
-
-
-def summary(result: TrainResult, *, runs: Path) -> str:
-    """The result as a person reads it, with the command to type next."""
-    files = sorted(p.name for p in result.folder.iterdir())
-    lines = [
-        result.title,
-        _row("test", _accuracy(result.test_correct, result.test_n)),
-        _row("validation", _accuracy(result.validation_correct, result.validation_n)),
-        *_per_class(result),
-        _row("parameters", f"{result.parameters:,}"),
-        _row(
-            "kept",
-            f"the weights of epoch {result.kept_epoch}, the lowest validation loss, "
-            f"of {result.epochs} done"
-            + (
-                ""
-                if result.stopped == "finished"
-                else f" and {result.epochs_asked} asked: {STOPPED[result.stopped]}"
-            ),
-        ),
-        _row("time", f"{result.seconds:.0f} s on {result.device}"),
-        _row("wrote", f"{result.folder}: {', '.join(files)}"),
-    ]
-    if result.dropped:
-        lines.append(_row("dropped", f"the old run's {' and '.join(result.dropped)}: out of date"))
-    if result.stopped == "interrupted":
-        lines.append(_row("to go on", "the same command with --resume"))
-    where = "" if runs == Path("runs") else f"{result.folder} "
-    return "\n".join([*lines, f"next: edgestitch export {where}--format tflite --int8"])
-
-
-def _per_class(result: TrainResult) -> Iterator[str]:
-    """The test accuracy of every class, the worst first; of many classes only the worst."""
-    shares = sorted(
-        (each["correct"] / each["n"], each["label"], each["n"])
-        for each in result.per_class
-        if each["n"]
-    )
-    for place, (share, label, n) in enumerate(shares[:MOST_CLASSES]):
-        yield _row("" if place else "of each class", f"{100 * share:6.2f} % of {n:,}  {label}")
-    if len(shares) > MOST_CLASSES:
-        yield _row("", f"and {len(shares) - MOST_CLASSES} classes more, in run.json")
-
-
-def _row(what: str, value: str) -> str:
-    return f"  {what:<15}{value}"
-
-
-def _accuracy(correct: int, n: int) -> str:
-    return f"{100 * correct / n:.2f} % ({correct:,} of {n:,} right, keras)"

@@ -46,7 +46,11 @@ def load_builder(file: Path, function: str) -> tuple[Callable[[Shape], keras.Mod
     module = _module(file)
     builder = getattr(module, function, None)
     if not callable(builder):
-        named = [k for k, v in vars(module).items() if inspect.isfunction(v) and k[0] != "_"]
+        named = [
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        ]
         raise EdgestitchError(
             f"{file} has no function {function!r}",
             hint=f"it has {', '.join(named)}" if named else _HINT,
