@@ -8,6 +8,8 @@ convolution, but leaves a Mul and an Add behind each depthwise one.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -20,17 +22,25 @@ def foldable(model: keras.Model) -> dict[int, keras.layers.BatchNormalization]:
     """The batch normalizations that fold, nested models' included, by `id` of the layer before.
 
     The layer before is a dense or convolutional one without an activation, called once, whose
-    output nothing else takes; its channels are the last axis, and those that are normalized.
+    output nothing else takes; its channels are the last axis, and those that are normalized. Both
+    stand in one model only: what another model shares may be followed by something else there.
     """
+    places = Counter(id(layer) for _, layer in _placed(model))
     found: dict[int, keras.layers.BatchNormalization] = {}
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found |= foldable(layer)
-        if type(layer) in FOLDS_INTO and _is_plain(layer):
-            after = only_consumer(model, layer)
+    for owner, layer in _placed(model):
+        if type(layer) in FOLDS_INTO and places[id(layer)] == 1 and _is_plain(layer):
+            after = only_consumer(owner, layer)
             if type(after) is keras.layers.BatchNormalization and _on_last_axis(after):
                 found[id(layer)] = after
-    return found
+    return {key: norm for key, norm in found.items() if places[id(norm)] == 1}
+
+
+def _placed(model: keras.Model) -> Iterator[tuple[keras.Model, keras.layers.Layer]]:
+    """Every layer in `model` and in the models nested in it, with the model that it stands in."""
+    for layer in model.layers:
+        yield model, layer
+        if isinstance(layer, keras.Model):
+            yield from _placed(layer)
 
 
 def only_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers.Layer | None:

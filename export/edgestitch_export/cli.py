@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the run's data lies, or what a .keras file is judged on: IDX files, a folder "
         "of pictures a class, or an .npz file",
     )
+    parser.add_argument(
+        "--background",
+        choices=["dark", "bright"],
+        default="dark",
+        help="around the objects of the pictures in --data, for a .keras file (default dark)",
+    )
     parser.add_argument("--name", help="the artifacts' name (default: the run's or the file's)")
     parser.add_argument(
         "--out",
@@ -78,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if (args.calibration_images or 1) < 1 or args.calibration_images == 0 or args.seed < 0:
+    if (args.calibration_images is not None and args.calibration_images < 1) or args.seed < 0:
         raise EdgestitchError(
             "--calibration-images must be at least 1 and --seed at least 0", hint="leave them out"
         )
@@ -95,13 +101,22 @@ def run(args: argparse.Namespace) -> int:
     print("loading TensorFlow, the model and its data ...", file=sys.stderr)
     from edgestitch_runtime.engines import decline_telemetry
     from edgestitch_runtime.native_output import quiet_native_output
+    from edgestitch_runtime.picture import BACKGROUNDS
 
     decline_telemetry()
     with quiet_native_output():  # TensorFlow looks for a GPU, and says so
         from .exporting import export_source
         from .source import open_source
 
-        source = open_source(args.model, data=args.data)
+        said: list[str] = []
+        source = open_source(
+            args.model,
+            data=args.data,
+            background=BACKGROUNDS[args.background],
+            say=said.append,
+        )
+    for line in said:
+        print(line, file=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)  # the converter's advice to its callers
     done: list[dict[str, Any]] = []
     failed: list[EdgestitchError] = []

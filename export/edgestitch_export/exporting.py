@@ -16,7 +16,7 @@ from edgestitch_runtime.card import CARD_SCHEMA, read_artifact
 from edgestitch_runtime.classifier import Classifier
 from edgestitch_runtime.errors import EdgestitchError, os_error
 from edgestitch_runtime.native_output import quiet_native_output
-from edgestitch_runtime.picture import CONVERSION
+from edgestitch_runtime.picture import BACKGROUNDS, CONVERSION
 from edgestitch_runtime.run_folder import check_name
 from edgestitch_runtime.writing import write_file
 
@@ -52,6 +52,7 @@ def export(
     format: str,
     precision: str,
     data: str | Path | None = None,
+    background: str = "dark",
     name: str | None = None,
     out: str | Path | None = None,
     calibration_images: int | None = None,
@@ -61,13 +62,22 @@ def export(
     """Exports a run folder or a .keras file (None: the newest run) as one artifact.
 
     `format` is tflite or onnx, `precision` float32, float16, dynamic or int8. `data` overrides
-    where the run's data lies; a bare .keras file needs it. `calibration_images`, for int8, is 500,
+    where the run's data lies; a bare .keras file needs it, and `background`,
+    "dark" or "bright", is of the pictures in it. `calibration_images`, for int8, is 500,
     or all where there are fewer. The file is written whole or not at all to `out` (default: the
     run's export folder) as NAME-PRECISION.EXT. Raises EdgestitchError when
     something does not fit (exit code 2) or the converted file breaks the contract (exit code 1).
     """
     lookup(format, precision)
-    source = open_source(Path(model) if model else None, data=Path(data) if data else None)
+    if background not in BACKGROUNDS:
+        raise EdgestitchError(
+            f"background is {background!r}", hint=f"choose {' or '.join(BACKGROUNDS)}"
+        )
+    source = open_source(
+        Path(model) if model else None,
+        data=Path(data) if data else None,
+        background=BACKGROUNDS[background],
+    )
     return export_source(
         source,
         format=format,

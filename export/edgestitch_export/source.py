@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from edgestitch_runtime.dataset import (
     split_train,
 )
 from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.picture import DARK
 from edgestitch_runtime.run_folder import find_run
 
 from .inference_model import image_size, load_keras
@@ -42,15 +44,22 @@ class Source:
     folder: Path  # where artifacts go unless told otherwise
 
 
-def open_source(path: Path | None, *, data: Path | None) -> Source:
+def open_source(
+    path: Path | None,
+    *,
+    data: Path | None,
+    background: int = DARK,
+    say: Callable[[str], None] = lambda text: None,
+) -> Source:
     """Loads a run (None: the newest) or a .keras file, finds its data, and answers the test images.
 
     A model inside a run folder is that run's; a bare .keras file needs `data`, a folder of IDX
-    files or of pictures, an .npz file or the name of a known data set. Raises EdgestitchError when
-    anything does not fit.
+    files or of pictures, an .npz file or the name of a known data set. `background` is the gray
+    around the objects of its pictures, and `say` hears which of them were skipped. Raises
+    EdgestitchError when anything does not fit.
     """
     if path is not None and path.suffix == ".keras" and not _is_run_model(path):
-        return _from_keras_file(path, data)
+        return _from_keras_file(path, data, background, say)
     if path is not None and path.is_file() and not _is_run_model(path):
         raise EdgestitchError(
             f"{path} is neither a run folder nor a .keras file",
@@ -85,7 +94,9 @@ def _is_run_model(path: Path) -> bool:
     return path.name == "model.keras" and (path.parent / "run.json").is_file()
 
 
-def _from_keras_file(path: Path, data: Path | None) -> Source:
+def _from_keras_file(
+    path: Path, data: Path | None, background: int, say: Callable[[str], None]
+) -> Source:
     model = load_keras(path)
     if data is None:
         raise EdgestitchError(
@@ -96,7 +107,7 @@ def _from_keras_file(path: Path, data: Path | None) -> Source:
     folder = data
     if not data.exists() and data.parent == Path():
         folder = next((place for place in places(data.name) if has_idx_files(place)), data)
-    dataset = read_dataset(folder, size=image_size(model))
+    dataset = read_dataset(folder, size=image_size(model), background=background, say=say)
     return _source(
         name=path.stem,
         title=f"{path.stem} on {dataset.name}",

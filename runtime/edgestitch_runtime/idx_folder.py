@@ -9,7 +9,7 @@ import numpy as np
 
 from .array_files import DataFile, read_idx
 from .errors import EdgestitchError
-from .parts import FILES, Dataset, Part, check_names
+from .parts import FILES, Dataset, Part, check_names, check_sizes
 
 FASHION_LABELS = (
     "T-shirt/top",
@@ -63,7 +63,8 @@ def read_idx_folder(
         if path is None:
             raise EdgestitchError(
                 f"{folder} has no {file_name} (nor {file_name}.gz)",
-                hint=f"a data folder holds the four files {', '.join(FILES)}",
+                hint=f"a data folder holds the four files {', '.join(FILES)}, or a folder of "
+                "pictures for each class",
             )
         arrays[file_name], data_file = read_idx(path)
         files.append(data_file)
@@ -79,12 +80,7 @@ def read_idx_folder(
             )
         parts.append(Part(images_u8=images, labels=classes.astype(np.int64)))
     train, test = parts
-    if train.images_u8.shape[1:] != test.images_u8.shape[1:]:
-        raise EdgestitchError(
-            f"{folder}: train images are {train.images_u8.shape[1:]}, test images "
-            f"{test.images_u8.shape[1:]}",
-            hint="train and test must have one image size",
-        )
+    check_sizes(train, test, folder)
     if {f.name: f.sha256 for f in files} == FASHION_SHA256:
         name, labels = name or "fashion-mnist", labels or FASHION_LABELS
     else:

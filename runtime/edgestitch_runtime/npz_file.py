@@ -11,7 +11,7 @@ import numpy as np
 
 from .array_files import MAX_BYTES, read_npy, read_regular
 from .errors import EdgestitchError
-from .parts import MAX_CLASSES, Dataset, Part, idx_files, take_test
+from .parts import MAX_CLASSES, Dataset, Part, check_sizes, idx_files, take_test
 
 SPLIT = (  # train images, train labels, test images, test labels
     ("x_train", "y_train", "x_test", "y_test"),  # keras.datasets' files
@@ -52,12 +52,7 @@ def read_npz(
         parts = list(take_test(parts[0]))
         say(f"{path} has no test images: {len(parts[1].labels):,} were taken out, by their pixels")
     train, test = parts
-    if train.images_u8.shape[1:] != test.images_u8.shape[1:]:
-        raise EdgestitchError(
-            f"{path}: train images are {train.images_u8.shape[1:]}, test images "
-            f"{test.images_u8.shape[1:]}",
-            hint="train and test must have one image size",
-        )
+    check_sizes(train, test, path)
     highest = int(max(train.labels.max(), test.labels.max()))
     names = labels or tuple(str(k) for k in range(highest + 1))
     if len(names) <= highest:

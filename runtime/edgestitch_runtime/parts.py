@@ -106,6 +106,16 @@ def copies(train: Part, test: Part) -> tuple[int, int]:
     return contradicting, sum(key in seen for key in keys[1])
 
 
+def check_sizes(train: Part, test: Part, where: Path) -> None:
+    """Raises EdgestitchError unless train and test images have one height and width."""
+    sizes = [part.images_u8.shape[1:] for part in (train, test)]
+    if sizes[0] != sizes[1]:
+        raise EdgestitchError(
+            f"{where}: train images are {sizes[0]}, test images {sizes[1]}",
+            hint="train and test must have one image size",
+        )
+
+
 def check_names(labels: tuple[str, ...], where: Path) -> tuple[str, ...]:
     """`labels` themselves. Raises EdgestitchError unless they are 1 to 256 different names."""
     bad = [label for label in labels if not label.strip() or not label.isprintable()]

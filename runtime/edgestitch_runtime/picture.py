@@ -39,6 +39,7 @@ from .errors import EdgestitchError
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp"}
 MAX_PIXELS = 64_000_000
 DARK, BRIGHT = 0, 255
+BACKGROUNDS = {"dark": DARK, "bright": BRIGHT}
 CONVERSION = "exif-orientation, alpha-over-background, itu-r-601-2-luma, fit-lanczos-centred"
 
 

@@ -97,6 +97,16 @@ def cases() -> dict[str, tuple[Callable[[], Any], int]]:
 
         return functional(body)
 
+    def shared_by_two_models() -> Any:
+        conv = layers.Conv2D(1, 3, padding="same")
+
+        def body(x: Any) -> Any:
+            one = Sequential([Input((28, 28, 1)), conv, layers.BatchNormalization()])
+            other = Sequential([Input((28, 28, 1)), conv, layers.ReLU()])
+            return layers.Add()([one(x), other(x)])
+
+        return functional(body)
+
     norm = layers.BatchNormalization
     return {
         "conv without bias": (lambda: stack(layers.Conv2D(4, 3, use_bias=False), norm()), 0),
@@ -126,6 +136,7 @@ def cases() -> dict[str, tuple[Callable[[], Any], int]]:
         "a shared convolution": (shared, 1),
         "a convolution taken twice": (taken_twice, 1),
         "one normalization after two": (one_norm_after_two, 1),
+        "a convolution in two nested models": (shared_by_two_models, 1),
         "a transposed convolution": (lambda: stack(layers.Conv2DTranspose(2, 3), norm()), 1),
     }
 
@@ -134,7 +145,8 @@ NAMES = [
     "conv without bias", "conv with bias", "depthwise", "depthwise of two", "dense",
     "neither scaled nor shifted", "another epsilon", "residual", "nested", "after an activation",
     "before everything", "after a pooling", "on another axis", "a shared convolution",
-    "a convolution taken twice", "one normalization after two", "a transposed convolution",
+    "a convolution taken twice", "one normalization after two",
+    "a convolution in two nested models", "a transposed convolution",
 ]  # fmt: skip
 
 

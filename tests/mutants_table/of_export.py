@@ -51,6 +51,7 @@ EXPORT: list[Mutant] = [
         ),
         ("any axis will do", "either.axis in (-1, either.input_spec.ndim - 1)", "True"),
         ("a shared layer is folded", "if _calls(layer) != 1 or", "if"),
+        ("a layer of two models is folded", "places[id(layer)] == 1 and", ""),
         (
             "a layer that others take too is folded",
             "takers[0] if len(takers) == 1 and",

@@ -123,7 +123,12 @@ def test_the_command_takes_about_a_second_and_imports_neither_tensorflow_nor_ker
 def test_what_contradicts_a_trained_model_is_refused(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in (["--epochs", "3"], ["--dataset", "fashion-mnist-mini"], ["--resume"]):
+    for words in (
+        ["--epochs", "3"],
+        ["--dataset", "fashion-mnist-mini"],
+        ["--resume"],
+        ["--model", "dscnn"],
+    ):
         assert main(["train", "--pretrained", "mlp", *words]) == 2
         assert f"--pretrained is trained already: {words[0]}" in capsys.readouterr().err
     assert not Path("runs").exists()

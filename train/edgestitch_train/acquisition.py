@@ -21,7 +21,8 @@ from edgestitch_runtime.dataset import (
     read_labels,
 )
 from edgestitch_runtime.errors import EdgestitchError
-from edgestitch_runtime.parts import BRIGHT, DARK, copies
+from edgestitch_runtime.parts import copies
+from edgestitch_runtime.picture import BACKGROUNDS
 
 from .download import download
 
@@ -52,7 +53,6 @@ DATASETS = {
         in_title="fashion-mnist-mini (a sample of 6,000 training images, not the full data set)",
     ),
 }
-BACKGROUNDS = {"dark": DARK, "bright": BRIGHT}
 _ELSEWHERE = (
     "apt install dataset-fashion-mnist, or --dataset fashion-mnist-mini (a bundled sample), "
     "or --data FOLDER with the four IDX files"

@@ -194,6 +194,8 @@ def _pretrained(args: argparse.Namespace) -> int:
     asked = [flag(name) for name in fixed if getattr(args, name) not in (None, False)]
     if args.dataset != "fashion-mnist":
         asked.append("--dataset")
+    if args.model != "mlp":
+        asked.append("--model")
     if asked:
         raise EdgestitchError(
             f"--pretrained is trained already: {asked[0]} cannot change it",

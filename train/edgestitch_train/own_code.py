@@ -58,7 +58,7 @@ def load_builder(file: Path, function: str) -> tuple[Callable[[Shape], keras.Mod
     wanted = _arguments(builder, f"{file}:{function}")
 
     def build(shape: Shape) -> keras.Model:
-        with _told(f"{file}:{function}"):
+        with _told(f"{file}:{function}", file):
             model: Any = builder(**{name: getattr(shape, name) for name in wanted})
         return _checked(model, shape, f"{file}:{function}")
 
@@ -72,7 +72,7 @@ def _module(file: Path) -> ModuleType:
     folder = str(file.resolve().parent)
     sys.path.insert(0, folder)  # as `python my_network.py` has it: what lies beside can be imported
     try:
-        with _told(str(file)):
+        with _told(str(file), file):
             spec.loader.exec_module(module)
     finally:
         sys.path.remove(folder)
@@ -80,15 +80,14 @@ def _module(file: Path) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Any:
+def _told(what: str, file: Path) -> Any:
     """Turns whatever the user's code raises into one line, with the line of theirs it came from."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     except (Exception, SystemExit) as error:
-        file = what.rpartition(":")[0] if what.rpartition(":")[0].endswith(".py") else what
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [f.lineno for f in frames if Path(f.filename).name == Path(file).name]
+        lines = [f.lineno for f in frames if Path(f.filename).name == file.name]
         if isinstance(error, SyntaxError):
             lines = [error.lineno]
         where = f" at line {lines[-1]}" if lines else ""

@@ -15,17 +15,6 @@ from .history import history_csv
 from .pictures import learning_curves_png, predictions_png
 from .run_record import RunFacts
 
-FILES = (
-    "model.keras",
-    "run.json",
-    "history.csv",
-    "learning_curves.png",
-    "dataset.png",
-    "predictions.png",
-    "confusion.png",
-    "mistakes.png",
-)
-
 
 def write_run(folder: Path, facts: RunFacts, record: dict[str, Any]) -> None:
     """Fills `folder`; run.json comes last, so a folder that has it is whole."""

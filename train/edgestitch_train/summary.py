@@ -64,5 +64,5 @@ def row(what: str, value: str) -> str:
 
 
 def accuracy_of(correct: int, n: int) -> str:
-    """`correct` of `n` test images as percent and count, with the engine."""
+    """`correct` of `n` images as percent and count, with the engine."""
     return f"{100 * correct / n:.2f} % ({correct:,} of {n:,} right, keras)"
