@@ -146,14 +146,16 @@ def find_recorded(record: dict[str, Any], *, folder: Path | None = None) -> Data
     candidates: Iterable[Path] = (
         [folder] if folder is not None else [*places(record["name"]), Path(record["folder"])]
     )
+    failed = ""
     for place in candidates:
         if not _may_be_data(place):
             continue
         try:
             dataset = _as_recorded(place, record)
-        except EdgestitchError:
+        except EdgestitchError as error:
             if folder is not None:
                 raise
+            failed = f"; {error.message}"
             continue  # a damaged copy must not hide a whole one further on
         if {f.name: f.sha256 for f in dataset.files} == wanted:
             return replace(
@@ -167,7 +169,7 @@ def find_recorded(record: dict[str, Any], *, folder: Path | None = None) -> Data
             )
     where = str(folder) if folder is not None else "any known place"
     raise EdgestitchError(
-        f"the data of this run ({record['name']}) was not found in {where}",
+        f"the data of this run ({record['name']}) was not found in {where}{failed}",
         hint="name its folder with --data, or set EDGESTITCH_DATA",
     )
 

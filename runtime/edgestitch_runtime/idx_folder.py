@@ -106,7 +106,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise EdgestitchError(
             f"{path} cannot be read as text", hint="one class name a line, UTF-8"
         ) from None
-    return check_names(tuple(line.strip() for line in lines if line.strip()), path)
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise EdgestitchError(f"{path} names no class", hint="one class name a line, UTF-8")
+    return check_names(names, path)
 
 
 def _labels_for(folder: Path, given: tuple[str, ...] | None, *, highest: int) -> tuple[str, ...]:

@@ -48,18 +48,18 @@ def read_npz(
     aside = sorted(arrays.keys() - set(keys))
     if aside:
         say(f"{path}: {', '.join(aside)} left aside")
-    if len(parts) == 1:
-        parts = list(take_test(parts[0]))
-        say(f"{path} has no test images: {len(parts[1].labels):,} were taken out, by their pixels")
-    train, test = parts
-    check_sizes(train, test, path)
-    highest = int(max(train.labels.max(), test.labels.max()))
+    highest = int(max(part.labels.max() for part in parts))
     names = labels or tuple(str(k) for k in range(highest + 1))
     if len(names) <= highest:
         raise EdgestitchError(
             f"{len(names)} classes are named, {path} uses class {highest}",
             hint=f"at least {highest + 1} names, one a line",
         )
+    if len(parts) == 1:
+        parts = list(take_test(parts[0], names))
+        say(f"{path} has no test images: {len(parts[1].labels):,} were taken out, by their pixels")
+    train, test = parts
+    check_sizes(train, test, path)
     return Dataset(
         name=path.stem,
         folder=path,

@@ -66,11 +66,12 @@ def idx_files(train: Part, test: Part) -> tuple[DataFile, ...]:
     return tuple(found)
 
 
-def take_test(whole: Part) -> tuple[Part, Part]:
+def take_test(whole: Part, names: tuple[str, ...]) -> tuple[Part, Part]:
     """(train, test) of data that has no test part: one image in seven of each class is test.
 
     Which ones hangs on the pixels alone, by the order of their SHA-256, not on names or a seed, so
     the test images stay the same whatever is trained. Equal images of a class stay together.
+    `names` are those of the classes.
     Raises EdgestitchError for a class with too few images to give one.
     """
     hashes = np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in whole.images_u8])
@@ -82,8 +83,8 @@ def take_test(whole: Part) -> tuple[Part, Part]:
         chosen = members[hashes[members] <= last]
         if len(chosen) == len(members):
             raise EdgestitchError(
-                f"class {label} has {len(members)} images, {len(set(ordered))} of them different: "
-                "too few to take some out for test",
+                f"class {names[label]} has {len(members)} images, {len(set(ordered))} of them "
+                "different: too few to take some out for test",
                 hint="give it more, or test images of its own",
             )
         test[chosen] = True

@@ -125,14 +125,19 @@ def _array(name: str, array: np.ndarray, expected: Expected, invert: str) -> Loa
     return Loaded(name=name, images_u8=~images if invert == "yes" else images)
 
 
+def needs_pillow(name: str) -> EdgestitchError:
+    """What is said where pictures are to be read and Pillow is not installed."""
+    return EdgestitchError(
+        f"reading {name} needs Pillow, which is not installed here",
+        hint="pip install 'edgestitch-runtime[image]', or give .npy or IDX files",
+    )
+
+
 def _picture(name: str, content: bytes, expected: Expected, invert: str) -> Loaded:
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
-        raise EdgestitchError(
-            f"reading {name} needs Pillow, which is not installed here",
-            hint="pip install 'edgestitch-runtime[image]', or give .npy or IDX files",
-        ) from None
+        raise needs_pillow(name) from None
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "BMP")) as opened:
             if opened.width * opened.height > MAX_PIXELS:
@@ -141,8 +146,8 @@ def _picture(name: str, content: bytes, expected: Expected, invert: str) -> Load
                     f"{MAX_PIXELS // 1_000_000} million",
                     hint="scale it down first",
                 )
-            picture: Any = ImageOps.exif_transpose(opened)
-            picture.load()
+            opened.load()
+            picture: Any = _upright(opened)
     except Image.DecompressionBombError:
         raise EdgestitchError(
             f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels",
@@ -178,6 +183,16 @@ def _picture(name: str, content: bytes, expected: Expected, invert: str) -> Load
             color=background,
         )
     return Loaded(name=name, images_u8=np.asarray(gray, np.uint8)[None], warnings=warnings)
+
+
+def _upright(opened: Any) -> Any:
+    """The picture turned as its EXIF data says; as it lies when those are damaged."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(opened)
+    except Exception:  # Pillow raises what the damaged part happens to break
+        return opened
 
 
 def _gray(picture: Any, under: int) -> Any:

@@ -6,6 +6,8 @@ by path, so that the same files are the same data on any file system.
 
 from __future__ import annotations
 
+import importlib.util
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 
 from .errors import EdgestitchError, os_error
 from .parts import DARK, Dataset, Part, check_names, idx_files, take_test
-from .picture import PICTURES, Expected, load
+from .picture import PICTURES, Expected, load, needs_pillow
 
 DEFAULT_SIZE = (28, 28)  # height and width in pixels, as Fashion-MNIST has them
 SPLIT = ("train", "test")
@@ -54,6 +56,8 @@ def read_picture_folder(
     skipped, and `say` hears of it; with `strict` "yes" (else "no") it is refused. Raises
     EdgestitchError for what is no such folder, for fewer than two classes and for an empty one.
     """
+    if importlib.util.find_spec("PIL") is None:
+        raise needs_pillow(f"the pictures in {folder}")
     roots = [folder / name for name in SPLIT]
     split = all(root.is_dir() and class_folders(root) for root in roots)
     if not split:
@@ -71,7 +75,7 @@ def read_picture_folder(
         _refuse_empty(root, part, names, test=split and root.name == "test", say=say)
     parts = [_part(part) for part in read]
     if not split:
-        parts = list(take_test(parts[0]))
+        parts = list(take_test(parts[0], names))
         say(
             f"{folder} has no test pictures: {len(parts[1].labels):,} of "
             f"{len(parts[0].labels) + len(parts[1].labels):,} were taken out, by their pixels"
@@ -95,7 +99,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _classes(roots: list[Path], labels: tuple[str, ...] | None, folder: Path) -> tuple[str, ...]:
-    found = [tuple(p.name for p in class_folders(root)) for root in roots]
+    found = [tuple(_name(p) for p in class_folders(root)) for root in roots]
     names = check_names(found[0], roots[0])
     alike: dict[str, str] = {}
     for name in names:
@@ -117,6 +121,7 @@ def _classes(roots: list[Path], labels: tuple[str, ...] | None, folder: Path) ->
             f"{roots[-1]} has the class {unknown[0]!r}, which {roots[0]} lacks",
             hint="a model can only be tested on classes that it was trained on",
         )
+    labels = labels and tuple(unicodedata.normalize("NFC", label) for label in labels)
     if labels is not None and set(labels) != set(names):
         missing = sorted(set(names) ^ set(labels))
         raise EdgestitchError(
@@ -126,11 +131,17 @@ def _classes(roots: list[Path], labels: tuple[str, ...] | None, folder: Path) ->
     return labels or names
 
 
+def _name(folder: Path) -> str:
+    """The class of a folder. A Mac takes a letter with an accent apart, and elsewhere it is one."""
+    return unicodedata.normalize("NFC", folder.name)
+
+
 def _files(root: Path, names: tuple[str, ...]) -> Iterator[tuple[Path, int]]:
+    folders = {_name(folder): folder for folder in class_folders(root)}
     for label, name in enumerate(names):
-        folder = root / name
-        if not folder.is_dir():
+        if name not in folders:
             continue
+        folder = folders[name]
         stems: dict[str, Path] = {}
         for path in _entries(folder):
             if path.suffix.lower() in PICTURES:
@@ -198,10 +209,12 @@ def _refuse_empty(
     if test and len(empty) < len(names):
         say(f"{root} has no picture of {', '.join(empty)}: its accuracy will not be known")
         return
-    raise EdgestitchError(
-        f"{root / empty[0]} has no picture that can be read",
-        hint=f"every class needs some ({', '.join(sorted(PICTURES))}), or remove its folder",
-    )
+    hint = f"every class needs some ({', '.join(sorted(PICTURES))}), or remove its folder"
+    if any(e.path.is_dir() for e in read if names[e.label] == empty[0]):
+        hint = (
+            "it has folders in it: FOLDER/cat/*.png, or FOLDER/train/cat/*.png beside FOLDER/test"
+        )
+    raise EdgestitchError(f"{root / empty[0]} has no picture that can be read", hint=hint)
 
 
 def _part(read: list[_Picture]) -> Part:

@@ -49,7 +49,9 @@ def write_file(path: Path, content: bytes, *, overwrite: bool) -> str:
 def write_json(path: Path, value: Any, *, overwrite: bool) -> str:
     """`write_file` for a value of plain JSON types; two-space indent, a newline at the end."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return write_file(path, (text + "\n").encode(), overwrite=overwrite)
+    # A path may hold bytes that are no text: \udc80 stands for one, in JSON as in Python.
+    content = (text + "\n").encode("utf-8", "backslashreplace")
+    return write_file(path, content, overwrite=overwrite)
 
 
 def umask() -> int:

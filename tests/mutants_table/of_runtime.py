@@ -263,6 +263,32 @@ RUNTIME: list[Mutant] = [
             "background=background)\n    # One",
             "background=0)\n    # One",
         ),
+        (
+            "an accent apart makes another class",
+            'normalize("NFC", folder.name)',
+            'normalize("NFD", folder.name)',
+        ),
+        ("a missing Pillow is not said", 'find_spec("PIL") is None', 'find_spec("PIL") == 0'),
+    ),
+    *faults_in(
+        "runtime/idx_folder",
+        "runtime/test_own_data runtime/test_dataset train/test_own_data",
+        ("a list of no names is taken", "    if not names:\n", "    if False:\n"),
+        (
+            "labels.txt goes before the names given",
+            "labels = given or read_labels(path)",
+            "labels = read_labels(path)",
+        ),
+        ("too few names are taken", "if len(labels) <= highest:", "if False:"),
+    ),
+    *faults_in(
+        "runtime/picture",
+        "runtime/test_picture",
+        (
+            "damaged EXIF data hide a picture",
+            "except Exception:  # Pillow raises",
+            "except KeyError:  # Pillow raises",
+        ),
     ),
     *faults_in(
         "runtime/npz_file",

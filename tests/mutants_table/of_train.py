@@ -17,9 +17,19 @@ TRAIN: list[Mutant] = [
     *faults_in(
         "train/acquisition",
         "train/test_own_data",
+        (
+            "a size of any kind is accepted",
+            "    if size is not None:\n        check_size",
+            "    if False:\n        check_size",
+        ),
         ("an empty class is trained on", "    if empty:\n", "    if False:\n"),
         ("a class only in test is accepted", "    if only_test:\n", "    if False:\n"),
         ("strict accepts copies", "if count and strict:", "if False:"),
+    ),
+    *faults_in(
+        "train/data_checks",
+        "train/test_own_data",
+        ("a class may lose all its images", "    if not counts.all():", "    if False:"),
     ),
     *faults_in(
         "train/class_pictures",
@@ -29,6 +39,26 @@ TRAIN: list[Mutant] = [
             "np.argsort(-confidence",
             "np.argsort(confidence",
         ),
+    ),
+    *faults_in(
+        "train/pictures",
+        "train/test_class_pictures",
+        (
+            "only the first class is shown",
+            "if in_order else range(shown)",
+            "if False else range(shown)",
+        ),
+        ("a dollar begins mathematics", '"text.parse_math": False', '"text.parse_math": True'),
+    ),
+    *faults_in(
+        "train/tensorboard_log",
+        "train/test_fitting",
+        ("every epoch is logged as the first", "step=epoch.epoch", "step=1"),
+    ),
+    *faults_in(
+        "train/model_list",
+        "train/test_shipped",
+        ("MACs are listed as parameters", "{each.macs:,}", "{each.parameters:,}"),
     ),
     *faults_in(
         "train/run_record",
@@ -63,6 +93,7 @@ TRAIN: list[Mutant] = [
             "    _assign(network.variables, inside.variables)\n    return State(",
             "    return State(",
         ),
+        ("batch normalization is not fused", "    fuse(network)\n", ""),
         (
             "every epoch has the same order and augmentation",
             "default_rng((recipe.seed, number))",
@@ -76,7 +107,7 @@ TRAIN: list[Mutant] = [
         (
             "a resumed dropout begins anew",
             "variables=inside.variables,",
-            "variables=[0 * v if v.dtype.kind == 'u' else v for v in inside.variables],",
+            "variables=[0 * v if v.dtype.kind in 'iu' else v for v in inside.variables],",
         ),
         ("patience is one epoch short", "<= done - state.kept_epoch", "< done - state.kept_epoch"),
         (
@@ -84,6 +115,14 @@ TRAIN: list[Mutant] = [
             "if not all(math.isfinite(v) for v in (line.loss, line.val_loss)):",
             "if False:",
         ),
+    ),
+    *faults_in(
+        "train/fused_norm",
+        "train/test_fused_norm",
+        ("the moving variance is the sample's", "variance * ((n - 1) / n)", "variance"),
+        ("gamma is left out", "own.gamma if own.scale else", "tf.ones(channels) if own.scale else"),
+        ("a frozen layer is trained", "training and self.trainable", "training"),
+        ("the axis is not asked", "and layer.axis in (-1, 3)", "and True"),
     ),
     *faults_in(
         "train/augmentation",
@@ -117,6 +156,11 @@ TRAIN: list[Mutant] = [
             'if entry in ("command", "data") or old == value:',
         ),
         (
+            "other layers are resumed",
+            'if entry == "command" or old == value:',
+            'if entry in ("command", "layers_sha256") or old == value:',
+        ),
+        (
             "an unfinished training is thrown away without --force",
             "if path.is_file() and not (resume or overwrite):",
             "if False:",
@@ -138,8 +182,21 @@ TRAIN: list[Mutant] = [
         ("a custom layer is accepted", "    if foreign:", "    if False:"),
         (
             "logits are taken for probabilities",
-            'rows.max() <= 1 else "logits"',
-            'rows.max() <= 1 else "probabilities"',
+            'if within else "logits"',
+            'if within else "probabilities"',
+        ),
+        ("a zero start passes for probabilities", "rows.sum(axis=1).min() > 0", "True"),
+        ("what a file gives back is not tried", "if not np.allclose(", "if False and np.allclose("),
+        (
+            "a registered function is accepted",
+            "            if any(_foreign(",
+            "            if False and any(_foreign(",
+        ),
+        ("the user's optimizer is saved", "    either.compiled = False", "    pass"),
+        (
+            "what lies beside is not let go",
+            "                del sys.modules[name]",
+            "                pass",
         ),
     ),
     *faults_in(
@@ -158,7 +215,7 @@ TRAIN: list[Mutant] = [
     ),
     *faults_in(
         "train/shipped",
-        "train/test_pretrained",
+        "train/test_shipped",
         ("a laid run keeps its old name", '{"name": name}', "{}"),
         ("a run is replaced unasked", "replace=overwrite", "replace=True"),
     ),
@@ -167,14 +224,24 @@ TRAIN: list[Mutant] = [
         "train/test_mutants_train train/test_run_folder_written train/test_resume "
         "train/test_own_code",
         (
+            "another background is resumed",
+            '("labels", "files", "background")',
+            '("labels", "files")',
+        ),
+        (
+            "an own network's layers are counted on",
+            "    keras.utils.clear_session()\n",
+            "",
+        ),
+        (
             "the seed of the weights is ignored",
             "keras.utils.set_random_seed(recipe.seed)",
             "keras.utils.set_random_seed(0)",
         ),
         (
             "the split has another seed than the record says",
-            "seed=recipe.seed,\n        )\n        parts",
-            "seed=recipe.seed + 1,\n        )\n        parts",
+            "seed=recipe.seed,\n        )\n        check_split",
+            "seed=recipe.seed + 1,\n        )\n        check_split",
         ),
         (
             "a finished training leaves its unfinished state",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -183,11 +184,11 @@ def test_without_test_pictures_one_in_seven_of_each_class_is_taken_by_content_al
 
 def test_equal_images_stay_on_one_side(mini_train: Labelled) -> None:
     images = np.repeat(of_class(mini_train, 0, 10), 4, axis=0)
-    train, test = take_test(Part(images_u8=images, labels=np.zeros(40, np.int64)))
+    train, test = take_test(Part(images_u8=images, labels=np.zeros(40, np.int64)), ("cat",))
     assert len(train.labels) + len(test.labels) == 40 and len(test.labels) % 4 == 0
     assert copies(train, test) == (0, 0)
-    with pytest.raises(EdgestitchError, match="class 0 has 4 images, 1 of them different"):
-        take_test(Part(images_u8=images[:4], labels=np.zeros(4, np.int64)))
+    with pytest.raises(EdgestitchError, match="class cat has 4 images, 1 of them different"):
+        take_test(Part(images_u8=images[:4], labels=np.zeros(4, np.int64)), ("cat",))
 
 
 def test_copies_are_counted_within_other_classes_and_across_train_and_test(
@@ -304,6 +305,34 @@ def _many(root: Path) -> None:
 def test_a_folder_that_is_no_data_set_is_refused(folder: Path, change: Change, says: str) -> None:
     change(folder)
     assert says in refusal(folder).message
+
+
+def test_a_split_by_other_names_is_pointed_out(folder: Path) -> None:
+    (folder / "test").rename(folder / "val")
+    refused = refusal(folder)
+    assert "train has no picture that can be read" in refused.message
+    assert "FOLDER/train/cat/*.png beside FOLDER/test" in refused.hint
+
+
+def test_an_accent_apart_from_its_letter_is_the_same_class(folder: Path, said: list[str]) -> None:
+    for root, form in ((folder / "train", "NFC"), (folder / "test", "NFD")):
+        (root / "coat").rename(root / unicodedata.normalize(form, "caf\u00e9"))
+    found = read(folder, said, labels=("dress", "cafe\u0301", "bag"))
+    assert found.labels == ("dress", "caf\u00e9", "bag")
+    assert np.bincount(found.test.labels).tolist() == [8, 8, 8]
+    assert read(folder, said).labels == ("bag", "caf\u00e9", "dress")
+
+
+def test_without_pillow_that_is_what_is_said(
+    folder: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = read(folder, said)
+    told = record(found, folder)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "needs Pillow" in refusal(folder).message
+    with pytest.raises(EdgestitchError) as caught:
+        find_recorded(told)  # export's way to the data of a run
+    assert "needs Pillow" in caught.value.message
 
 
 def test_a_class_that_test_lacks_is_told(folder: Path, said: list[str]) -> None:

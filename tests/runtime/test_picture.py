@@ -112,6 +112,14 @@ def test_exif_orientation_is_applied(mini_test):
     np.testing.assert_array_equal(decode("x", content, EXPECTED, invert="no").images_u8[0], image)
 
 
+def test_damaged_exif_data_do_not_hide_the_picture(mini_test):
+    image = mini_test[0][5]
+    for damaged in (b"Exif\0\0II*\0", b"Exif\0\0", b"nothing", b"Exif\0\0II*\0\xff\xff\xff\xff"):
+        content = png(Image.fromarray(image), "PNG", exif=damaged)
+        found = decode("x", content, EXPECTED, invert="no").images_u8[0]
+        np.testing.assert_array_equal(found, image)
+
+
 def test_a_bright_border_is_warned_of_and_nothing_is_changed(mini_test):
     image = mini_test[0][5]
     loaded = decode("boot.png", png(Image.fromarray(255 - image)), EXPECTED, invert="no")

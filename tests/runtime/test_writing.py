@@ -84,6 +84,13 @@ def test_json_refuses_numbers_that_json_has_not(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_json_keeps_a_path_that_is_no_text(tmp_path):
+    path = os.fsdecode(b"runs/\xff")
+    write_json(tmp_path / "x.json", {"folder": path}, overwrite=False)
+    text = (tmp_path / "x.json").read_bytes().decode("ascii")
+    assert json.loads(text) == {"folder": path}
+
+
 def test_the_newest_run_is_the_one_written_last(own_run, tmp_path):
     import shutil
 

@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from edgestitch_runtime.dataset import Part
-from edgestitch_train import class_pictures
+from edgestitch_train import class_pictures, pictures
 from edgestitch_train.class_pictures import (
     confusion_png,
     dataset_png,
     mistakes_png,
     most_confident_mistakes,
 )
+from edgestitch_train.pictures import predictions_png
 from edgestitch_train.run_record import confusion_of
 
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -88,17 +89,18 @@ def test_any_number_of_classes_gives_pictures_of_a_readable_size(
     images = mini_test[0]
     labels = np.arange(len(images)) % classes
     part = Part(images_u8=images, labels=labels)
-    names = [f"Größe $x$ of quite a long class name {k}" for k in range(classes)]
+    names = [f"Größe $5_$10 of quite a long class name {k}" for k in range(classes)]
     rows = rows_for(labels, classes)
     confusion = confusion_of(labels, rows.argmax(axis=1), classes)
     made = [
-        dataset_png(part, labels=names, title="t"),
-        confusion_png(confusion, labels=names, title="t", accuracy="a"),
-        mistakes_png(part, rows, labels=names, title="t", accuracy="a"),
+        dataset_png(part, labels=names, title="$5_$10"),
+        confusion_png(confusion, labels=names, title="$5_$10", accuracy="a"),
+        mistakes_png(part, rows, labels=names, title="$5_$10", accuracy="a"),
+        predictions_png(part, rows, labels=names, title="$5_$10", accuracy="a"),
     ]
     for content in made:
         picture = opened(content)
-        assert 500 <= picture.width <= 1400 and 200 <= picture.height <= 2000
+        assert 500 <= picture.width <= 1600 and 200 <= picture.height <= 2000
         assert len(np.unique(np.asarray(picture.convert("L")))) > 20
 
 
@@ -115,3 +117,17 @@ def test_the_same_answers_give_the_same_bytes_and_others_give_others(mini_test: 
     eye = np.eye(10)[labels]
     none = opened(mistakes_png(part, eye, labels=names, title="t", accuracy="a"))
     assert none.height < opened(first).height
+
+
+def test_of_images_in_the_order_of_their_classes_all_classes_are_shown(
+    mini_test: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+    monkeypatch.setattr(pictures, "_draw_picture", lambda *given: shown.append(given[3]))
+    images, labels = mini_test
+    for order in (np.argsort(labels, kind="stable"), np.arange(len(labels))):
+        part = Part(images_u8=images[order], labels=labels[order])
+        rows = rows_for(part.labels, 10)
+        predictions_png(part, rows, labels=[str(k) for k in range(10)], title="t", accuracy="a")
+    assert shown[15:] == labels[:15].tolist()
+    assert set(shown[:15]) == set(range(10))

@@ -29,14 +29,16 @@ def record() -> dict[str, Any]:
     return json.loads(Path("runs/mlp/run.json").read_text())
 
 
-def fitted(recipe: Recipe, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
-    """(model after the fit, Fitted) of an mlp on the first images; 500 more to validate on."""
+def fitted(
+    recipe: Recipe, images: np.ndarray, labels: np.ndarray, *, name: str = "mlp"
+) -> tuple[Any, Any]:
+    """(model after the fit, Fitted) of a model on the first images; 500 more to validate on."""
     import keras
 
     from edgestitch_train.fitting import Parts, Watch, fit
 
     keras.utils.set_random_seed(0)
-    model = ARCHITECTURES["mlp"].build(Shape(height=28, width=28, classes=10), recipe)
+    model = ARCHITECTURES[name].build(Shape(height=28, width=28, classes=10), recipe)
     parts = Parts(
         train=Part(images_u8=images[:1000], labels=labels[:1000]),
         validation=Part(images_u8=images[1000:1500], labels=labels[1000:1500]),
@@ -65,6 +67,17 @@ def test_the_kept_weights_are_the_running_mean_of_those_after_each_step(
         assert np.abs(mine - theirs).max() < 1e-6
     for mine, theirs in zip(model.get_weights(), each[-1], strict=True):
         assert np.abs(mine - theirs).max() < 1e-6  # the training itself went on as without
+
+
+def test_batch_normalization_is_trained_by_the_fused_kernel(
+    mini_train: tuple[np.ndarray, np.ndarray],
+) -> None:
+    from edgestitch_train.fused_norm import FusedBatchNormalization
+
+    model, _ = fitted(replace(RECIPES["dscnn"], epochs=1), *mini_train, name="dscnn")
+    norms = [layer for layer in model.layers if layer.name.endswith("_norm")]
+    assert len(norms) == 11
+    assert all(isinstance(layer, FusedBatchNormalization) for layer in norms)
 
 
 def test_patience_ends_a_training_that_does_not_get_better(
@@ -154,6 +167,8 @@ def test_tensorboard_in_a_place_that_cannot_be_is_refused(
     assert main([*QUICK, "--epochs", "1", "--tensorboard", "file"]) == 2
     assert "cannot write file/mlp" in capsys.readouterr().err
     assert not Path("runs").exists()
+    assert main([*QUICK, "--validation", "6000", "--tensorboard", "logs"]) == 2
+    assert not Path("logs").exists()  # what is refused leaves nothing
 
 
 def test_every_class_has_its_accuracy_told_and_an_imbalance_is_shown(

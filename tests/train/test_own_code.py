@@ -173,3 +173,89 @@ def test_weights_that_overflow_before_training_are_refused(
     )
     assert main([*QUICK, "--model", "net.py:build"]) == 2
     assert "gives values that are not finite" in capsys.readouterr().err
+
+
+BODY = "layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(10, activation='softmax')"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        # What two nested models share is apart in the saved file.
+        "def build():\n"
+        "  conv = layers.Conv2D(4, 3, padding='same')\n"
+        "  i = Input((28, 28, 1)); a = Model(i, conv(i))\n"
+        "  j = Input((28, 28, 1)); b = Model(j, layers.ReLU()(conv(j)))\n"
+        "  x = Input((28, 28, 1)); y = layers.Add()([a(x), b(x)])\n"
+        "  return Model(x, layers.Dense(10, activation='softmax')(layers.Flatten()(y)))",
+        # Functions: one of the user's own, one that is called like Keras's, one without a name.
+        "def mine(x): return 2 * x\ndef build(): return Sequential([Input((28, 28)), "
+        "layers.Flatten(), layers.Dense(10, activation=mine)])",
+        "def gelu(x): return 2 * x\ndef build(): return Sequential([Input((28, 28)), "
+        "layers.Flatten(), layers.Dense(10, activation=gelu)])",
+        "def build(): return Sequential([Input((28, 28)), layers.Flatten(), "
+        "layers.Dense(10, activation=lambda x: x)])",
+        "@keras.saving.register_keras_serializable(package='own')\ndef mine(x): return 2 * x\n"
+        "def build(): return Sequential([Input((28, 28)), layers.Flatten(), "
+        "layers.Dense(10, activation=mine)])",
+        "class Start(keras.initializers.Initializer):\n"
+        "  def __call__(self, shape, dtype=None): return keras.ops.zeros(shape)\n"
+        "def build(): return Sequential([Input((28, 28)), layers.Flatten(), "
+        "layers.Dense(10, kernel_initializer=Start())])",
+    ],
+)
+def test_what_a_saved_file_would_not_give_back_is_refused_before_the_training(
+    here: Path, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    (here / "net.py").write_text(HEAD + code + "\n")
+    assert main([*QUICK, "--model", "net.py:build"]) == 2
+    err = capsys.readouterr().err
+    assert "net.py:build builds a model that a file cannot hold" in err
+    assert "Traceback" not in err and "epoch 1" not in err and not Path("runs").exists()
+
+
+def test_a_compiled_model_leaves_its_optimizer_out_of_the_file(here: Path) -> None:
+    sizes = []
+    for compiled in ("", "  model.compile('adam', loss=lambda t, p: 0)\n"):
+        (here / "net.py").write_text(
+            HEAD + f"def build():\n  model = Sequential([Input((28, 28)), {BODY}])\n{compiled}"
+            "  return model\n"
+        )
+        words = ["--model", "net.py:build", "--progress", "none", "--force"]
+        assert main([*QUICK, *words]) == 0
+        sizes.append(Path("runs/net/model.keras").stat().st_size)
+    assert sizes[0] == sizes[1]
+
+
+def test_own_code_may_use_dataclasses_and_import_late_and_gives_the_same_bytes_again(
+    here: Path,
+) -> None:
+    import sys
+
+    (here / "deep").mkdir()
+    (here / "deep/late.py").write_text("WIDTH = 12\n")
+    (here / "deep/net.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        + HEAD
+        + "@dataclass\nclass Shape:\n  width: int\n"
+        "HIDDEN = layers.Dense(9)\n"  # made, and its weights seeded, when the file is run
+        "def build(classes):\n  from late import WIDTH\n"
+        "  return Sequential([Input((28, 28)), layers.Rescaling(1 / 255), layers.Flatten(), "
+        "HIDDEN, layers.Dense(Shape(WIDTH).width), layers.Dense(classes)])\n"
+    )
+    path, contents = list(sys.path), []
+    for _ in range(2):
+        assert main([*QUICK, "--model", "deep/net.py:build", "--force"]) == 0
+        contents.append(Path("runs/net/model.keras").read_bytes())
+        assert sys.path == path and "late" not in sys.modules
+    assert contents[0] == contents[1]
+
+
+def test_scores_that_begin_at_zero_are_logits(here: Path) -> None:
+    (here / "net.py").write_text(
+        HEAD + "def build(): return Sequential([Input((28, 28)), layers.Rescaling(1 / 255), "
+        "layers.Flatten(), layers.Dense(10, kernel_initializer='zeros')])\n"
+    )
+    words = ["--model", "net.py:build", "--learning-rate", "0.01"]
+    assert main([*QUICK, *words]) == 0
+    assert json.loads(Path("runs/net/run.json").read_text())["accuracy"]["test"]["correct"] > 600

@@ -93,7 +93,7 @@ def test_what_is_settled_for_a_known_data_set_cannot_be_changed() -> None:
         (["--dataset", "two", "--data", "one"], "two is a path already"),
         (["--dataset", "two", "--background", "grey"], "invalid choice: 'grey'"),
         (["--dataset", "two", "--strict"], "two/b/bad.png"),
-        (["--dataset", "tiny"], "class 0 has 1 images"),
+        (["--dataset", "tiny"], "class a has 1 images"),
     ],
 )
 def test_the_command_refuses_in_one_line_and_leaves_nothing(
@@ -117,3 +117,27 @@ def test_the_command_refuses_in_one_line_and_leaves_nothing(
     assert says in lines[-2] and lines[-2].startswith("edgestitch: ")
     assert lines[-1].startswith("hint: ")
     assert not Path("runs").exists()
+
+
+def test_no_class_may_lose_all_its_images_to_the_validation(
+    here: Path, capsys: pytest.CaptureFixture[str], mini_train: Labelled
+) -> None:
+    x, y = mini_train
+    few = np.concatenate([np.flatnonzero(y == k)[: 2 if k else 40] for k in range(10)])
+    np.savez("few.npz", images=x[few], labels=y[few])
+    assert main(["train", "--dataset", "few.npz", "--validation", "9", "--epochs", "1"]) == 2
+    err = capsys.readouterr().err
+    assert "the validation images leave the class" in err and "hint: give each class more" in err
+    assert not Path("runs").exists()
+
+
+def test_a_size_too_large_is_refused_before_a_picture_is_read(here: Path) -> None:
+    for name in ("cat", "dog"):
+        (here / "pets" / name).mkdir(parents=True)
+    assert "size is 4096 x 28 pixels, expected 4 to 64" in refusal("pets", size=(4096, 28)).message
+
+
+def test_a_file_that_names_no_class_is_refused(here: Path, mini_train: Labelled) -> None:
+    Path("names.txt").write_text("\n\n")
+    name = npz("data.npz", mini_train)
+    assert "names.txt names no class" in refusal(name, labels=Path("names.txt")).message

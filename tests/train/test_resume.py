@@ -147,6 +147,36 @@ def test_other_data_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert "other data" in said
 
 
+def test_another_background_is_other_data(tmp_path: Path, capsys: Any) -> None:
+    from edgestitch_train import acquire
+
+    data = acquire("fashion-mnist-mini")
+    path = tmp_path / "data.npz"
+    np.savez(path, images=data.train.images_u8[:600], labels=data.train.labels[:600])
+    words = ["--dataset", str(path), "--runs", str(tmp_path / "runs")]
+    stop_after(tmp_path, 2, signal.SIGKILL, *words)
+    assert main([*WORDS, *words, "--background", "bright", "--resume"]) == 2
+    assert "other data: the hashes, the class names or the background differ" in (
+        capsys.readouterr().err
+    )
+
+
+def test_other_layers_from_a_file_beside_the_named_one_are_refused(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("width_of.py").write_text("WIDTH = 12\n")
+    Path("net.py").write_text(
+        "from keras import Input, Sequential, layers\nfrom width_of import WIDTH\n"
+        "def build(): return Sequential([Input((28, 28)), layers.Flatten(), layers.Dense(WIDTH), "
+        "layers.Dense(10)])\n"
+    )
+    stop_after(tmp_path, 2, signal.SIGKILL, "--model", "net.py:build")
+    Path("width_of.py").write_text("WIDTH = 13\n")
+    assert main([*WORDS, "--model", "net.py:build", "--resume"]) == 2
+    assert "another model: its layers differ" in capsys.readouterr().err
+
+
 def test_another_version_of_keras_is_refused_by_name(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,6 +125,9 @@ def test_what_contradicts_a_trained_model_is_refused(
 ) -> None:
     for words in (
         ["--epochs", "3"],
+        ["--flip", "0"],
+        ["--patience", "0"],
+        ["--background", "bright"],
         ["--dataset", "fashion-mnist-mini"],
         ["--resume"],
         ["--model", "dscnn"],

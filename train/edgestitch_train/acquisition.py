@@ -24,6 +24,7 @@ from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.parts import copies
 from edgestitch_runtime.picture import BACKGROUNDS
 
+from .data_checks import check_size
 from .download import download
 
 MINI_FOLDER = Path(__file__).parent / "fashion_mnist_mini"
@@ -172,11 +173,8 @@ def _from_path(
         raise EdgestitchError(
             f"background is {background!r}", hint=f"choose {' or '.join(BACKGROUNDS)}"
         )
-    if size is not None and min(size) < 1:
-        raise EdgestitchError(
-            f"size is {size[0]} x {size[1]} pixels, expected 1 a side or more",
-            hint="height first: 28x28",
-        )
+    if size is not None:
+        check_size(size, "size is")
     found = read_dataset(
         path,
         labels=read_labels(labels) if labels is not None else None,

@@ -17,7 +17,7 @@ from edgestitch_runtime.writing import write_file
 
 from .fitting import Epoch, State
 
-SCHEMA = 1
+SCHEMA = 2  # 1 was of trainings without fused batch normalization
 _LISTS = ("kept", "variables", "optimizer")
 
 
@@ -104,9 +104,11 @@ def state_of(path: Path, wanted: dict[str, Any]) -> State:
             parts = [f"{k} {old.get(k)}, now {v}" for k, v in value.items() if old.get(k) != v]
             different = f"other {entry}: {'; '.join(parts)}"
         elif entry == "data":
-            different = "other data: the hashes of its images, or its class names, differ"
+            different = "other data: the hashes, the class names or the background differ"
         elif entry == "source_sha256":
             different = "another model: the file that builds it has changed"
+        elif entry == "layers_sha256":
+            different = "another model: its layers differ"
         else:
             different = f"another {entry}: {old}, now {value}"
         raise EdgestitchError(

@@ -12,7 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from edgestitch_runtime.dataset import Part
 
-from .pictures import BLUE, ORANGE, png
+from .pictures import BLUE, ORANGE, plain_text, png
 
 EACH = 10  # images of a class that are shown
 ROWS = 16  # classes that get a row of their own; of more, one image each is shown
@@ -22,6 +22,7 @@ MISTAKES = 15
 LONGEST = 18  # characters of a class name beside a picture
 
 
+@plain_text
 def dataset_png(train: Part, *, labels: Sequence[str], title: str) -> bytes:
     """Training images of each class with its name and count. A PNG's bytes.
 
@@ -71,6 +72,7 @@ def _one_each(train: Part, counts: np.ndarray, labels: Sequence[str], heading: s
     return png(figure)
 
 
+@plain_text
 def confusion_png(
     confusion: np.ndarray, *, labels: Sequence[str], title: str, accuracy: str
 ) -> bytes:
@@ -139,6 +141,7 @@ def most_confident_mistakes(truth: np.ndarray, probabilities: np.ndarray) -> np.
     return wrong[np.argsort(-confidence, kind="stable")][:MISTAKES]
 
 
+@plain_text
 def mistakes_png(
     test: Part, probabilities: np.ndarray, *, labels: Sequence[str], title: str, accuracy: str
 ) -> bytes:
@@ -173,9 +176,8 @@ def mistakes_png(
 
 
 def _short(name: str, longest: int = LONGEST) -> str:
-    """A class name that fits, and without the sign that would begin mathematics in matplotlib."""
-    cut = name if len(name) <= longest else name[: longest - 1] + "…"
-    return cut.replace("$", r"\$")
+    """A class name that fits beside a picture."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def _bare(axes: Axes) -> None:

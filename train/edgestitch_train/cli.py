@@ -191,7 +191,10 @@ def _pretrained(args: argparse.Namespace) -> int:
     """Lays a shipped run, sees to it that its data is at hand, and says what to do next."""
     fixed = [f.name for f in fields(Recipe)]
     fixed += ["recipe", "resume", "tensorboard", "data", "labels", "size", "strict"]
-    asked = [flag(name) for name in fixed if getattr(args, name) not in (None, False)]
+    values = {name: getattr(args, name) for name in fixed}
+    asked = [flag(name) for name, v in values.items() if v is not None and v is not False]
+    if args.background != "dark":
+        asked.append("--background")
     if args.dataset != "fashion-mnist":
         asked.append("--dataset")
     if args.model != "mlp":

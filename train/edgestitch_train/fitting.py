@@ -22,6 +22,7 @@ from edgestitch_runtime.dataset import Dataset, Part
 from edgestitch_runtime.errors import EdgestitchError, Terminated
 
 from .augmentation import augmented
+from .fused_norm import fuse
 from .layers import all_layers
 from .optimization import optimizer_of
 from .recipes import Recipe
@@ -120,6 +121,7 @@ def fit(
     raised again.
     """
     network: Any = model  # Keras annotates its defaults, not what it takes
+    fuse(network)
     steps = math.ceil(len(parts.train.labels) / recipe.batch)
     optimizer: Any = optimizer_of(recipe, steps_per_epoch=steps)
     network.compile(
@@ -144,6 +146,12 @@ def fit(
                 break
             state = done  # at once: Ctrl-C before this line finds the epoch not done
             watch.epoch(state)
+    except tf.errors.OpError as error:  # memory, or an operation that a GPU has no kernel for
+        reason = " ".join(error.message.split())[:200]
+        raise EdgestitchError(
+            f"TensorFlow cannot train this model here: {reason}",
+            hint="a smaller --batch takes less memory; CUDA_VISIBLE_DEVICES=-1 trains on the CPU",
+        ) from None
     except KeyboardInterrupt as interrupt:
         if state is None or isinstance(interrupt, Terminated):
             raise
@@ -247,7 +255,7 @@ def _settling(network: Any) -> Callable[[np.ndarray], None]:
     forward: Any = tf.function(lambda batch: network(batch, training=True))
 
     def settle(images_u8: np.ndarray) -> None:
-        whole = len(images_u8) // SETTLING_BATCH * SETTLING_BATCH or len(images_u8)
+        whole = len(images_u8) // SETTLING_BATCH * SETTLING_BATCH or SETTLING_BATCH
         for k in range(SETTLING_BATCHES):
             start = k * SETTLING_BATCH % whole
             forward(tf.cast(images_u8[start : start + SETTLING_BATCH], tf.float32))

@@ -8,10 +8,11 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -20,6 +21,9 @@ from edgestitch_runtime.errors import EdgestitchError, os_error
 
 from .layers import all_layers
 from .models import Shape
+
+if TYPE_CHECKING:
+    from .networks import Network
 
 TAKES = ("height", "width", "classes")
 _HINT = "build() returns a keras.Model; it may take any of height, width and classes"
@@ -43,7 +47,8 @@ def load_builder(file: Path, function: str) -> tuple[Callable[[Shape], keras.Mod
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise os_error(f"read {file}", error) from None
-    module = _module(file)
+    with _beside(file):
+        module = _module(file)
     builder = getattr(module, function, None)
     if not callable(builder):
         named = [
@@ -58,7 +63,7 @@ def load_builder(file: Path, function: str) -> tuple[Callable[[Shape], keras.Mod
     wanted = _arguments(builder, f"{file}:{function}")
 
     def build(shape: Shape) -> keras.Model:
-        with _told(f"{file}:{function}", file):
+        with _beside(file), _told(f"{file}:{function}", file):
             model: Any = builder(**{name: getattr(shape, name) for name in wanted})
         return _checked(model, shape, f"{file}:{function}")
 
@@ -66,17 +71,36 @@ def load_builder(file: Path, function: str) -> tuple[Callable[[Shape], keras.Mod
 
 
 def _module(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    # A name of its own: it is not to stand for a module that is called the same.
+    spec = importlib.util.spec_from_file_location(f"edgestitch_own_{file.stem}", file)
     assert spec is not None and spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
-    folder = str(file.resolve().parent)
-    sys.path.insert(0, folder)  # as `python my_network.py` has it: what lies beside can be imported
-    try:
-        with _told(str(file), file):
-            spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(folder)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    with _told(str(file), file):
+        spec.loader.exec_module(module)
     return module
+
+
+@contextlib.contextmanager
+def _beside(file: Path) -> Iterator[None]:
+    """What lies beside `file` can be imported, as `python my_network.py` has it, and is let go."""
+    folder = file.resolve().parent
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # the user's code may have taken it out
+            sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            origin = getattr(sys.modules[name], "__file__", None)
+            if origin and folder in Path(origin).resolve().parents and not _installed(origin):
+                del sys.modules[name]
+
+
+def _installed(origin: str) -> bool:
+    """Whether a module is a package's: an environment may lie beside the user's file."""
+    return "site-packages" in Path(origin).parts
 
 
 @contextlib.contextmanager
@@ -157,10 +181,57 @@ def _is_keras_own(layer: Any) -> bool:
     return own and not isinstance(layer, keras.layers.Lambda)
 
 
+def saved_copy(model: keras.Model, network: Network, images_u8: np.ndarray) -> keras.Model:
+    """A copy of the untrained `model` as a file gives it back: what the training is saved in.
+
+    A network of the user's own is tried on `images_u8`, (n, height, width): raises EdgestitchError
+    when the copy computes something else, as it does for functions that a file cannot name and for
+    layers that two nested models share.
+    """
+    either: Any = model
+    either.compiled = False  # an optimizer of the user's is not for the file
+    if network.source_sha256 is None:
+        return keras.models.clone_model(model)
+    cannot = EdgestitchError(
+        f"{network.reference} builds a model that a file cannot hold",
+        hint="build it of Keras's own layers and functions, and share no layer between two models "
+        "within it",
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Keras has to say of a lambda, the message says
+            if any(_foreign(keras.saving.serialize_keras_object(model))):
+                raise cannot
+        copy: Any = keras.models.clone_model(model)
+        copy.set_weights(either.get_weights())
+        rows = [m.predict(images_u8, batch_size=500, verbose=0) for m in (either, copy)]
+    except EdgestitchError:
+        raise
+    except Exception:  # Keras raises what the user's model happens to break
+        raise cannot from None
+    if not np.allclose(*rows, rtol=1e-5, atol=1e-6, equal_nan=True):
+        raise cannot
+    return copy
+
+
+def _foreign(config: Any) -> Iterator[bool]:
+    """Of every object in what Keras serialized: whether its code is not Keras's own."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            name, module = config.get("registered_name"), config.get("module")
+            yield name is not None and not str(module).startswith("keras")
+        for value in config.values():
+            yield from _foreign(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _foreign(value)
+
+
 def output_of(model: keras.Model, images_u8: np.ndarray) -> str:
     """ "probabilities" when what `model` gives for these images lies within 0..1, else "logits".
 
-    Measured, as export does. Raises EdgestitchError when it is not finite.
+    Measured, as export does; rows of nothing but 0 are logits. Raises EdgestitchError when it is
+    not finite.
     """
     network: Any = model
     rows = network.predict(images_u8, batch_size=500, verbose=0)
@@ -168,4 +239,5 @@ def output_of(model: keras.Model, images_u8: np.ndarray) -> str:
         raise EdgestitchError(
             "the untrained model gives values that are not finite", hint="look at its input scaling"
         )
-    return "probabilities" if rows.min() >= 0 and rows.max() <= 1 else "logits"
+    within = rows.min() >= 0 and rows.max() <= 1 and rows.sum(axis=1).min() > 0
+    return "probabilities" if within else "logits"

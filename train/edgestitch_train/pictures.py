@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,8 +20,11 @@ from .fitting import Epoch
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#B8B8B8"
 COLUMNS, ROWS = 3, 5
 DPI = 110
+# For functions that draw: a $ in a name is a dollar, and begins no mathematics.
+plain_text = matplotlib.rc_context({"text.parse_math": False})
 
 
+@plain_text
 def learning_curves_png(history: Sequence[Epoch], *, kept_epoch: int, title: str) -> bytes:
     """Accuracy and loss by epoch, train and validation, the kept epoch marked. A PNG's bytes."""
     figure = Figure(figsize=(11, 4.8), layout="constrained")
@@ -61,6 +65,7 @@ def learning_curves_png(history: Sequence[Epoch], *, kept_epoch: int, title: str
     return png(figure)
 
 
+@plain_text
 def predictions_png(
     test: Part,
     probabilities: np.ndarray,
@@ -69,29 +74,35 @@ def predictions_png(
     title: str,
     accuracy: str,
 ) -> bytes:
-    """The first test images, each beside its probabilities as bars. A PNG's bytes.
+    """Some test images, each beside its probabilities as bars. A PNG's bytes.
 
-    `probabilities` is (n, classes) float32 of the images in `test`. The true class's bar is blue,
-    a wrong answer's orange, every other grey; the caption has a cross where the answer is wrong.
+    They are the first, or where the images lie in the order of their classes, as from a folder of
+    pictures, evenly spaced ones. `probabilities` is (n, classes) float32 of the images in `test`.
+    The true class's bar is blue, a wrong answer's orange, every other grey; the caption has a cross
+    where the answer is wrong.
     """
     shown = min(COLUMNS * ROWS, len(test.labels))
     columns, rows = min(COLUMNS, shown), -(-shown // COLUMNS)
     layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.06)
     figure = Figure(figsize=(4.6 * columns + 0.2, 2.35 * rows + 1.0), layout=layout)
-    figure.suptitle(f"{title}\n{accuracy}; the first {shown} are shown", fontsize=13)
+    in_order = len(test.labels) > shown and bool((np.diff(test.labels) >= 0).all())
+    chosen = np.linspace(0, len(test.labels) - 1, shown).astype(int) if in_order else range(shown)
+    which = f"{shown} of them" if in_order else f"the first {shown}"
+    figure.suptitle(f"{title}\n{accuracy}; {which} are shown", fontsize=13)
     figure.supxlabel(
         "bars: predicted probabilities; blue the true class, orange with a \u2717 a wrong answer. "
         "Beside the mark: the answer, and below it the true class.",
         fontsize=10,
     )
     grid = figure.subplots(rows, 2 * columns, squeeze=False, width_ratios=[1, 0.95] * columns)
-    for index in range(rows * columns):
-        row, column = divmod(index, columns)
+    for place in range(rows * columns):
+        row, column = divmod(place, columns)
         picture, bars = grid[row][2 * column], grid[row][2 * column + 1]
-        if index >= shown:
+        if place >= shown:
             picture.set_axis_off()
             bars.set_axis_off()
             continue
+        index = int(chosen[place])
         truth = int(test.labels[index])
         _draw_picture(picture, test.images_u8[index], probabilities[index], truth, labels)
         _draw_bars(bars, probabilities[index], truth, labels)

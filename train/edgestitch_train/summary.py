@@ -39,10 +39,16 @@ def summary(result: TrainResult, *, runs: Path) -> str:
     ]
     if result.dropped:
         lines.append(row("dropped", f"the old run's {' and '.join(result.dropped)}: out of date"))
-    if result.stopped == "interrupted":
+    if result.stopped == "interrupted" and _can_be_resumed(result.folder):
         lines.append(row("to go on", "the same command with --resume"))
     where = "" if runs == Path("runs") else f"{result.folder} "
     return "\n".join([*lines, f"next: edgestitch export {where}--format tflite --int8"])
+
+
+def _can_be_resumed(folder: Path) -> bool:
+    from .checkpoint import path_of  # which imports Keras: not for --list
+
+    return path_of(folder).is_file()
 
 
 def _per_class(result: TrainResult) -> Iterator[str]:

@@ -21,24 +21,31 @@ SERIES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seco
 def log_to(folder: Path) -> Callable[[Epoch], None]:
     """A function that adds an epoch's figures to an event file in `folder`, which is made.
 
-    Raises EdgestitchError when the folder cannot be written.
+    Both raise EdgestitchError when the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writer = tf.summary.create_file_writer(str(folder))
     except (OSError, tf.errors.OpError) as error:
-        raise EdgestitchError(
-            f"cannot write {folder}: {' '.join(str(error).split())[:200]}",
-            hint="--tensorboard names a folder for TensorBoard's files",
-        ) from None
+        raise _not_written(folder, error) from None
     metadata = SummaryMetadata()
     metadata.plugin_data.plugin_name = "scalars"
 
     def log(epoch: Epoch) -> None:
-        with writer.as_default():
-            for name in SERIES:
-                value = tf.constant(float(getattr(epoch, name)), tf.float32)
-                tf.summary.write(name, value, step=epoch.epoch, metadata=metadata)
-        writer.flush()
+        try:
+            with writer.as_default():
+                for name in SERIES:
+                    value = tf.constant(float(getattr(epoch, name)), tf.float32)
+                    tf.summary.write(name, value, step=epoch.epoch, metadata=metadata)
+            writer.flush()
+        except tf.errors.OpError as error:
+            raise _not_written(folder, error) from None
 
     return log
+
+
+def _not_written(folder: Path, error: Exception) -> EdgestitchError:
+    return EdgestitchError(
+        f"cannot write {folder}: {' '.join(str(error).split())[:200]}",
+        hint="--tensorboard names a folder for TensorBoard's files",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 import sys
@@ -24,13 +25,14 @@ from edgestitch_runtime.run_folder import check_name
 from . import checkpoint
 from .acquisition import acquire, data_record
 from .command_line import command_of
+from .data_checks import check_images, check_split
 from .fitting import Epoch, Fitted, State, Watch, fit, parts_of
 from .keras_file import save_keras
-from .layers import multiply_accumulates
+from .layers import all_layers, multiply_accumulates
 from .models import Shape
 from .networks import Network, network_of
 from .new_folder import new_folder
-from .own_code import output_of
+from .own_code import output_of, saved_copy
 from .progress import MODES, watch
 from .recipes import Recipe, checked, told, usual, validation_count
 from .run_record import RunFacts, balance, record_of, title
@@ -39,7 +41,6 @@ from .tensorboard_log import log_to
 from .train_result import TrainResult as TrainResult
 from .train_result import result_of
 
-SIDES = (4, 64)  # smallest and largest height or width in pixels
 KIND_IMAGES = 100  # on which an untrained model shows whether it ends in a softmax
 
 
@@ -75,13 +76,16 @@ def train(
     weights so far are kept, and `stopped` is "diverged".
 
     The same arguments give the same model.keras to the byte on the same machine and versions. For
-    this the process's random seeds are set, and TensorFlow's op determinism is switched on and
-    stays on.
+    this the process's random seeds are set, Keras's count of layers begins anew, and TensorFlow's
+    op determinism is switched on and stays on.
 
     Raises EdgestitchError when an argument, the data or the place of the run will not do.
     """
     started = time.perf_counter()
     recipe = _checked_arguments(model, recipe, name, progress)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(recipe.seed)
+    tf.config.experimental.enable_op_determinism()
     network = network_of(model)
     check_name(name or network.name)
     target = runs / (name or network.name)
@@ -89,13 +93,7 @@ def train(
     saved = checkpoint.path_of(target)
     checkpoint.check_place(saved, target, overwrite=overwrite, resume=resume)
     replace = overwrite or (resume and checkpoint.was_interrupted(target))
-    log = log_to(tensorboard / target.name) if tensorboard is not None else None
     with new_folder(target, replace=replace) as folder:
-
-        def say(text: str | None) -> None:
-            if text and progress != "none":
-                print(text, file=sys.stderr, flush=True)
-
         found = acquire(
             dataset,
             folder=data,
@@ -103,19 +101,29 @@ def train(
             size=size,
             background=background,
             strict=strict,
-            say=say,
+            say=_say,
         )
-        _check_images(found)
+        check_images(found)
         train_part, validation_part = split_train(
             found.train.labels,
             validation_count=validation_count(recipe, len(found.train.labels)),
             seed=recipe.seed,
         )
+        check_split(found, train_part)
         parts = parts_of(found, train_part, validation_part)
+        shape = Shape(
+            height=found.train.images_u8.shape[1],
+            width=found.train.images_u8.shape[2],
+            classes=len(found.labels),
+        )
+        built = network.build(shape, recipe)
+        # What is saved has neither an optimizer nor a dropout's random state.
+        kept = saved_copy(built, network, parts.train.images_u8[:KIND_IMAGES])
         about = _about(
             network,
             recipe,
             found,
+            layers=kept.to_json(),
             command=command_of(
                 model, dataset, recipe, data=data, labels=labels, size=size,
                 background=background, strict=strict, name=name, runs=runs,
@@ -124,27 +132,19 @@ def train(
         state = checkpoint.state_of(saved, about) if resume else None
         before = sum(epoch.seconds for epoch in state.history) if state else 0.0
         device = device_name()
-        say(
-            f"{title(network.name, found)}: {len(parts.train.labels):,} images to train on, "
-            f"{len(parts.validation.labels):,} held out for validation, "
-            f"{balance(found)}, on {device}\n"
-            f"recipe: {told(recipe)}"
-            + (f"\ngoing on after epoch {len(state.history)}" if state else "")
-        )
-        keras.utils.set_random_seed(recipe.seed)
-        tf.config.experimental.enable_op_determinism()
-        shape = Shape(
-            height=found.train.images_u8.shape[1],
-            width=found.train.images_u8.shape[2],
-            classes=len(found.labels),
-        )
-        built = network.build(shape, recipe)
-        # What is saved has neither an optimizer nor a dropout's random state.
-        kept: Any = keras.models.clone_model(built)
+        if progress != "none":
+            _say(
+                f"{title(network.name, found)}: {len(parts.train.labels):,} images to train on, "
+                f"{len(parts.validation.labels):,} held out for validation, "
+                f"{balance(found)}, on {device}\n"
+                f"recipe: {told(recipe)}"
+                + (f"\ngoing on after epoch {len(state.history)}" if state else "")
+            )
         kind = "probabilities"
         if network.source_sha256 is not None:
             kind = output_of(built, parts.train.images_u8[:KIND_IMAGES])
-            _warn_of_scaling(built, network, say)
+            _warn_of_scaling(built, network)
+        log = log_to(tensorboard / target.name) if tensorboard is not None else None
         logits = {"probabilities": "no", "logits": "yes"}[kind]
         fitted = fit(
             built,
@@ -154,7 +154,7 @@ def train(
             watch=_watch(recipe, state, saved, about, log, progress),
             state=state,
         )
-        say(_why_stopped(fitted, recipe, target))
+        _say(_why_stopped(fitted, recipe, target))
         kept.set_weights(fitted.weights)
         content = save_keras(kept, folder / "model.keras")
         # The figures are of the file as it can be read back, not of what is in memory.
@@ -183,6 +183,12 @@ def train(
     return result_of(target, record, recipe, dropped)
 
 
+def _say(text: str | None) -> None:
+    """Tells the person at the terminal, on stderr."""
+    if text:
+        print(text, file=sys.stderr, flush=True)
+
+
 def device_name() -> str:
     """What TensorFlow computes on: the first GPU that it sees, else the CPU."""
     gpus = tf.config.list_physical_devices("GPU")
@@ -208,29 +214,24 @@ def _checked_arguments(
     return checked(recipe or usual(model))
 
 
-def _check_images(found: Dataset) -> None:
-    height, width = found.train.images_u8.shape[1:]
-    if not (SIDES[0] <= min(height, width) and max(height, width) <= SIDES[1]):
-        raise EdgestitchError(
-            f"the images of {found.folder} are {height} x {width} pixels, expected "
-            f"{SIDES[0]} to {SIDES[1]} a side",
-            hint="edgestitch is for small images; scale them down first",
-        )
-    if len(found.labels) < 2:
-        raise EdgestitchError(
-            f"{found.folder} has only one class", hint="a classifier needs two at least"
-        )
+def _about(
+    network: Network, recipe: Recipe, found: Dataset, *, layers: str, command: str
+) -> dict[str, Any]:
+    """What has to be the same for a training to go on as if it had not been interrupted.
 
-
-def _about(network: Network, recipe: Recipe, found: Dataset, *, command: str) -> dict[str, Any]:
-    """What has to be the same for a training to go on as if it had not been interrupted."""
+    `layers` is the network as Keras writes it down: it may hang on more than the one file.
+    """
     data = data_record(found)
     return {
         "model": network.reference,
         "source_sha256": network.source_sha256,
         "recipe": asdict(recipe),
-        "data": {"labels": data["labels"], "files": data["files"]},
-        "versions": {each: version(each) for each in ("tensorflow", "keras", "numpy")},
+        "data": {each: data[each] for each in ("labels", "files", "background")},
+        "versions": {
+            each: version(each) for each in ("edgestitch-train", "tensorflow", "keras", "numpy")
+        },
+        # Behind what may have made them differ: a recipe's dropout and seed stand in the layers.
+        "layers_sha256": hashlib.sha256(layers.encode()).hexdigest(),
         "command": command,
     }
 
@@ -248,11 +249,11 @@ def _watch(
 
     def epoch(state: State) -> None:
         shown.epoch(state)
-        if log is not None:
-            log(state.history[-1])
-        try:
+        try:  # a full disk must not end the training
             checkpoint.write(saved, state, about)
-        except EdgestitchError as error:  # a full disk must not end the training
+            if log is not None:
+                log(state.history[-1])
+        except EdgestitchError as error:
             print(f"edgestitch: this epoch was not saved: {error.message}", file=sys.stderr)
 
     return Watch(step=shown.step, epoch=epoch)
@@ -270,10 +271,10 @@ def _why_stopped(fitted: Fitted, recipe: Recipe, target: Path) -> str | None:
     }.get(fitted.stopped)
 
 
-def _warn_of_scaling(model: Any, network: Network, say: Callable[[str], None]) -> None:
+def _warn_of_scaling(model: Any, network: Network) -> None:
     scaling = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
-    if not any(isinstance(layer, scaling) for layer in model.layers):
-        say(
+    if not any(isinstance(layer, scaling) for layer in all_layers(model)):
+        _say(
             f"note: {network.reference} has no Rescaling layer; its input are pixels of 0 to 255 "
             "and scaling them is a part of the model: keras.layers.Rescaling(1 / 255)"
         )
