@@ -8,12 +8,12 @@ convolution, but leaves a Mul and an Add behind each depthwise one.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+
+from .placement import TRAINING_ONLY, consumer_past, placed, places
 
 FOLDS_INTO = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -24,41 +24,16 @@ def foldable(model: keras.Model) -> dict[int, keras.layers.BatchNormalization]:
     The layer before is a dense or convolutional one without an activation, called once, whose
     output nothing else takes; its channels are the last axis, and those that are normalized. Both
     stand in one model only: what another model shares may be followed by something else there.
+    What acts in training only may stand between.
     """
-    places = Counter(id(layer) for _, layer in _placed(model))
+    standing = places(model)
     found: dict[int, keras.layers.BatchNormalization] = {}
-    for owner, layer in _placed(model):
-        if type(layer) in FOLDS_INTO and places[id(layer)] == 1 and _is_plain(layer):
-            after = only_consumer(owner, layer)
+    for owner, layer in placed(model):
+        if type(layer) in FOLDS_INTO and standing[id(layer)] == 1 and _is_plain(layer):
+            after = consumer_past(owner, layer, TRAINING_ONLY)
             if type(after) is keras.layers.BatchNormalization and _on_last_axis(after):
                 found[id(layer)] = after
-    return {key: norm for key, norm in found.items() if places[id(norm)] == 1}
-
-
-def _placed(model: keras.Model) -> Iterator[tuple[keras.Model, keras.layers.Layer]]:
-    """Every layer in `model` and in the models nested in it, with the model that it stands in."""
-    for layer in model.layers:
-        yield model, layer
-        if isinstance(layer, keras.Model):
-            yield from _placed(layer)
-
-
-def only_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers.Layer | None:
-    """The layer that alone takes what `layer` gives; None when there is none or several.
-
-    Also None when either is called more than once, as a shared layer is.
-    """
-    if isinstance(model, keras.Sequential):  # it calls its layers itself, more than once
-        after = model.layers[model.layers.index(layer) + 1 :]
-        return after[0] if after and model.layers.count(after[0]) == 1 else None
-    if _calls(layer) != 1 or any(t is layer.output for t in tensors(model.output)):
-        return None
-    takers = [
-        other
-        for other in model.layers
-        if any(t is layer.output for node in _nodes(other) for t in node.input_tensors)
-    ]
-    return takers[0] if len(takers) == 1 and _calls(takers[0]) == 1 else None
+    return {key: norm for key, norm in found.items() if standing[id(norm)] == 1}
 
 
 def folded_weights(
@@ -91,11 +66,6 @@ def folded_weights(
     ]
 
 
-def tensors(value: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
-    """One tensor or several, as a list."""
-    return value if isinstance(value, list) else [value]
-
-
 def _is_plain(layer: Any) -> bool:
     channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
     return layer.activation is keras.activations.linear and channels_last
@@ -104,11 +74,3 @@ def _is_plain(layer: Any) -> bool:
 def _on_last_axis(norm: keras.layers.BatchNormalization) -> bool:
     either: Any = norm
     return either.axis in (-1, either.input_spec.ndim - 1)
-
-
-def _calls(layer: Any) -> int:
-    return len(layer._inbound_nodes)
-
-
-def _nodes(layer: Any) -> list[Any]:
-    return layer._inbound_nodes

@@ -60,7 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--background",
         choices=["dark", "bright"],
-        default="dark",
         help="around the objects of the pictures in --data, for a .keras file (default dark)",
     )
     parser.add_argument("--name", help="the artifacts' name (default: the run's or the file's)")
@@ -112,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         source = open_source(
             args.model,
             data=args.data,
-            background=BACKGROUNDS[args.background],
+            background=None if args.background is None else BACKGROUNDS[args.background],
             say=said.append,
         )
     for line in said:

@@ -21,12 +21,10 @@ from edgestitch_runtime.run_folder import check_name
 from edgestitch_runtime.writing import write_file
 
 from . import calibration as calibrating
+from .answers import TOLERANCE, as_probabilities
 from .formats import Format, lookup
-from .inference_model import for_inference
 from .slowdown import Slowdown, slowdown
 from .source import Source, open_source
-
-FLOAT32_TOLERANCE = 1e-3  # of a probability: float32 sums in another order stay far below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +50,7 @@ def export(
     format: str,
     precision: str,
     data: str | Path | None = None,
-    background: str = "dark",
+    background: str | None = None,
     name: str | None = None,
     out: str | Path | None = None,
     calibration_images: int | None = None,
@@ -63,20 +61,20 @@ def export(
 
     `format` is tflite or onnx, `precision` float32, float16, dynamic or int8. `data` overrides
     where the run's data lies; a bare .keras file needs it, and `background`,
-    "dark" or "bright", is of the pictures in it. `calibration_images`, for int8, is 500,
+    "dark" (None too) or "bright", is of the pictures in it. `calibration_images`, for int8, is 500,
     or all where there are fewer. The file is written whole or not at all to `out` (default: the
     run's export folder) as NAME-PRECISION.EXT. Raises EdgestitchError when
     something does not fit (exit code 2) or the converted file breaks the contract (exit code 1).
     """
     lookup(format, precision)
-    if background not in BACKGROUNDS:
+    if background is not None and background not in BACKGROUNDS:
         raise EdgestitchError(
             f"background is {background!r}", hint=f"choose {' or '.join(BACKGROUNDS)}"
         )
     source = open_source(
         Path(model) if model else None,
         data=Path(data) if data else None,
-        background=BACKGROUNDS[background],
+        background=None if background is None else BACKGROUNDS[background],
     )
     return export_source(
         source,
@@ -109,8 +107,7 @@ def export_source(
     calibration = calibrating.choose(
         source.dataset.train.images_u8, source.train_indices, count=calibration_images, seed=seed
     )
-    rewritten = for_inference(source.model)
-    content = record.convert(rewritten, precision, calibration, source.kind)
+    content = record.convert(source.rewritten, precision, calibration, source.kind)
     facts = record.read_back(content, precision)
     record.check(facts, precision)
     card = _card(source, name, format, precision, content, facts, record)
@@ -132,7 +129,7 @@ def export_source(
         if precision == "dynamic":
             slower = slowdown(
                 draft,
-                record.convert(rewritten, "float32", calibration, source.kind),
+                record.convert(source.rewritten, "float32", calibration, source.kind),
                 source.dataset.test.images_u8,
                 engine=record.engine,
             )
@@ -214,10 +211,17 @@ def _judge(
     with quiet_native_output():  # an engine says which delegate it made
         classifier = Classifier.open(draft, engine=record.engine)
     dataset = source.dataset
-    rows = classifier.probabilities(dataset.test.images_u8)
-    expected = float_probabilities(source)
+    try:
+        rows = classifier.probabilities(dataset.test.images_u8)
+    except Exception as error:  # each engine raises what it likes
+        raise EdgestitchError(
+            f"{record.engine} opens the {precision} artifact but cannot run it: {error}",
+            hint="nothing was written; a layer of this model does not run in batches",
+            exit_code=1,
+        ) from None
+    expected = as_probabilities(source.float_rows, source.kind)
     furthest = float(np.abs(rows - expected).max())
-    if not furthest <= (FLOAT32_TOLERANCE if precision == "float32" else 1):  # also for nan
+    if not furthest <= (TOLERANCE if precision == "float32" else 1):  # also for nan
         raise EdgestitchError(
             f"the {precision} artifact answers probabilities that are {furthest:.3g} away from the "
             "float model's",
@@ -226,15 +230,6 @@ def _judge(
         )
     answers = classifier.scores(dataset.test.images_u8).argmax(axis=1)
     return compare(dataset.test.labels, source.float_rows.argmax(axis=1), answers), classifier
-
-
-def float_probabilities(source: Source) -> np.ndarray:
-    """The float model's output for the test images as rows that sum to 1, (n, classes)."""
-    rows = source.float_rows.astype(np.float64)
-    if source.kind == "logits":
-        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
-    total = rows.sum(axis=1, keepdims=True)
-    return np.where(total > 0, rows / np.where(total > 0, total, 1), 1 / rows.shape[1])
 
 
 def _accuracy(agreement: Agreement, judge: Classifier) -> dict[str, Any]:

@@ -7,6 +7,7 @@ layers that only act in training go.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -16,19 +17,11 @@ import numpy as np
 
 from edgestitch_runtime.errors import EdgestitchError
 
-from .batch_norm import foldable, folded_weights, only_consumer, tensors
+from .batch_norm import foldable, folded_weights
 from .keras_file import check_keras_file
+from .placement import TRAINING_ONLY, consumer_past, places
 
 MAX_SIDE = 64  # "a few dozen pixels a side"
-_TRAINING_ONLY = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.GaussianNoise,
-    keras.layers.GaussianDropout,
-    keras.layers.RandomFlip,
-    keras.layers.RandomTranslation,
-)
 _SHAPE_ONLY = (keras.layers.Flatten, keras.layers.Reshape)
 _LINEAR = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -37,8 +30,9 @@ _LINEAR = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D
 class BatchReshape(keras.layers.Layer):
     """Reshapes (n, ...) to (n, *target) with a constant shape operand.
 
-    Keras's own Flatten and Reshape read the batch size at run time, which leaves SHAPE,
-    STRIDED_SLICE and PACK in a TFLite graph.
+    One -1 in `target` stands for what is left over, and is worked out at each call: a shared layer
+    takes several shapes. Keras's own Flatten and Reshape read the batch size at run time, which
+    leaves SHAPE, STRIDED_SLICE and PACK in a TFLite graph.
     """
 
     def __init__(self, target: tuple[int, ...], name: str) -> None:
@@ -48,10 +42,13 @@ class BatchReshape(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         import tensorflow as tf
 
-        return tf.reshape(inputs, (-1, *self.target))
+        return tf.reshape(inputs, (-1, *self.compute_output_shape(inputs.shape)[1:]))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (input_shape[0], *self.target)
+        known = math.prod(n for n in self.target if n != -1)
+        sizes = list(input_shape[1:])
+        left_over = None if None in sizes else math.prod(sizes) // known
+        return (input_shape[0], *(left_over if n == -1 else n for n in self.target))
 
 
 @keras.saving.register_keras_serializable(package="edgestitch")
@@ -135,8 +132,19 @@ def for_inference(model: keras.Model) -> keras.Model:
 
     A batch normalization is folded into the dense or convolutional layer before it, and a Rescaling
     that feeds one through shape-only layers into its weights; a Rescaling whose offset a padded
-    convolution would smear at the border is left alone.
+    convolution would smear at the border is left alone. Raises EdgestitchError when Keras cannot
+    copy the model.
     """
+    try:
+        return _rewritten(model)
+    except Exception as error:  # Keras raises what the content happens to break
+        raise EdgestitchError(
+            f"this model cannot be rewritten for inference: {shorten(str(error), width=240)}",
+            hint="a layer of this model cannot be copied; the reason may name it",
+        ) from None
+
+
+def _rewritten(model: keras.Model) -> keras.Model:
     norms = foldable(model)
     gone = {id(norm) for norm in norms.values()}
     rescaling, target = _foldable_rescaling(model, norms)
@@ -144,12 +152,11 @@ def for_inference(model: keras.Model) -> keras.Model:
     def rewritten(layer: keras.layers.Layer) -> keras.layers.Layer:
         if id(layer) in gone:
             return Gone(name=layer.name)
-        if layer is rescaling or isinstance(layer, _TRAINING_ONLY):
+        if layer is rescaling or isinstance(layer, TRAINING_ONLY):
             return keras.layers.Identity(name=layer.name)
-        if isinstance(layer, _SHAPE_ONLY):
-            return BatchReshape(
-                tuple(int(n) for n in tensors(layer.output)[0].shape[1:]), name=layer.name
-            )
+        shape = _constant_shape(layer)
+        if shape is not None:
+            return BatchReshape(shape, name=layer.name)
         config = layer.get_config()
         return layer.__class__.from_config(
             config | {"use_bias": True} if id(layer) in norms else config
@@ -160,6 +167,13 @@ def for_inference(model: keras.Model) -> keras.Model:
     if rescaling is not None and target is not None:
         _scale_weights(copy.get_layer(target.name), rescaling.scale, rescaling.offset)
     return copy
+
+
+def _constant_shape(layer: Any) -> tuple[int, ...] | None:
+    """What a shape-only layer makes of an image; None for another, and for one that transposes."""
+    if isinstance(layer, keras.layers.Flatten) and layer.data_format == "channels_last":
+        return (-1,)
+    return tuple(layer.target_shape) if isinstance(layer, keras.layers.Reshape) else None
 
 
 def _copy_weights(
@@ -175,19 +189,24 @@ def _copy_weights(
         elif id(layer) in norms:
             copy.get_layer(layer.name).set_weights(folded_weights(layer, norms[id(layer)]))
         elif layer.get_weights() and id(layer) not in gone:
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
+            copied: Any = copy.get_layer(layer.name)
+            copied.set_weights(layer.get_weights())
+            if isinstance(layer, keras.layers.Normalization):
+                copied.finalize_state()  # it computes with constants made of its weights
 
 
 def _foldable_rescaling(
     model: keras.Model, norms: dict[int, keras.layers.BatchNormalization]
 ) -> tuple[keras.layers.Rescaling | None, keras.layers.Layer | None]:
+    """A Rescaling and the layer that it folds into, each standing in one place; None for none."""
+    standing = places(model)
     for layer in model.layers:
         if not isinstance(layer, keras.layers.Rescaling) or not _is_scalar(layer):
             continue
-        position = only_consumer(model, layer)
-        while isinstance(position, (*_SHAPE_ONLY, *_TRAINING_ONLY)):
-            position = only_consumer(model, position)
-        if isinstance(position, _LINEAR) and (position.use_bias or id(position) in norms):
+        position = consumer_past(model, layer, (*_SHAPE_ONLY, *TRAINING_ONLY))
+        if not isinstance(position, _LINEAR) or standing[id(layer)] + standing[id(position)] != 2:
+            continue
+        if position.use_bias or id(position) in norms:
             padded = getattr(position, "padding", "valid") != "valid"
             if not padded or float(layer.offset) == 0.0:
                 return layer, position

@@ -13,6 +13,8 @@ from onnx import TensorProto
 
 from edgestitch_runtime.errors import EdgestitchError
 
+from .pairs import hint_for
+
 # Operators that move values and compute none: they keep the type of what they take.
 MOVES = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "MaxPool", "Concat"}
 MOVES |= {"Slice", "Gather", "Pad", "NhwcMaxPool", "DepthToSpace", "SpaceToDepth"}
@@ -55,10 +57,10 @@ def check(facts: dict[str, Any], precision: str) -> None:
         return
     if facts["unquantized"]:
         raise _broken(f"float tensors enter {', '.join(facts['unquantized'])}")
-    around_softmax = {"Softmax", "QuantizeLinear", "DequantizeLinear"}
     stay = set(facts["float_operators"])
-    if not stay <= around_softmax or (stay and "Softmax" not in stay):
-        raise _broken(f"ONNX Runtime leaves {', '.join(sorted(stay))} in float")
+    others = stay - {"Softmax", "QuantizeLinear", "DequantizeLinear"}
+    if others or (stay and "Softmax" not in stay):
+        raise _broken(f"ONNX Runtime leaves {', '.join(sorted(others or stay))} in float")
 
 
 def _describe(
@@ -140,7 +142,13 @@ def _optimized(content: bytes) -> onnx.ModelProto:
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(target)
         options.log_severity_level = 3
-        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        try:
+            onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # a class of its own for each of its codes
+            raise EdgestitchError(
+                f"ONNX Runtime cannot open what its own tools made of this model: {error}",
+                hint=hint_for("int8"),
+            ) from None
         return onnx.load(target)
 
 

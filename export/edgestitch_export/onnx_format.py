@@ -20,6 +20,7 @@ from edgestitch_runtime.native_output import quiet_native_output
 
 from .calibration import Calibration
 from .frozen_graph import INPUT_NAME
+from .onnx_activation import part_activations
 from .onnx_canonical import canonical
 from .pairs import hint_for
 
@@ -42,16 +43,16 @@ def convert(model: keras.Model, precision: str, calibration: Calibration, kind: 
                 plain = _dynamic(plain, Path(scratch))
             elif precision == "int8":
                 plain = _int8(plain, Path(scratch), calibration, kind)
+            finished = canonical(plain)
+            onnx.checker.check_model(finished, full_check=True)
     except EdgestitchError:
         raise
-    except Exception as error:  # tf2onnx and onnxruntime raise what they like
+    except Exception as error:  # tf2onnx, onnx and onnxruntime raise what they like
         reason = " ".join(str(error).split())[:300]
         raise EdgestitchError(
             f"this model cannot be made into {precision} ONNX: {reason}",
             hint=hint_for(precision),
         ) from None
-    finished = canonical(plain)
-    onnx.checker.check_model(finished, full_check=True)
     return finished.SerializeToString(deterministic=True)
 
 
@@ -90,6 +91,7 @@ def _int8(
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range".
     """
     source, target = scratch / "float32.onnx", scratch / "int8.onnx"
+    plain = part_activations(plain)
     onnx.save(plain, source)
     unit = {"scale": np.array(1.0, np.float32), "zero_point": np.array(0, np.uint8)}
     ranges: dict[str, list[dict[str, Any]]] = {

@@ -21,9 +21,11 @@ from edgestitch_runtime.dataset import (
 )
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.picture import DARK
+from edgestitch_runtime.picture_folder import class_folders
 from edgestitch_runtime.run_folder import find_run
 
-from .inference_model import image_size, load_keras
+from .answers import check_rewritten, finite_answers, output_kind
+from .inference_model import for_inference, image_size, load_keras
 
 KIND_IMAGES = 1000
 
@@ -35,6 +37,7 @@ class Source:
     name: str
     title: str
     model: keras.Model
+    rewritten: keras.Model  # for inference: what is converted; its answers were compared
     model_sha256: str
     dataset: Dataset
     train_indices: np.ndarray  # (k,) int64: train images without validation
@@ -48,24 +51,30 @@ def open_source(
     path: Path | None,
     *,
     data: Path | None,
-    background: int = DARK,
+    background: int | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Source:
     """Loads a run (None: the newest) or a .keras file, finds its data, and answers the test images.
 
     A model inside a run folder is that run's; a bare .keras file needs `data`, a folder of IDX
     files or of pictures, an .npz file or the name of a known data set. `background` is the gray
-    around the objects of its pictures, and `say` hears which of them were skipped. Raises
-    EdgestitchError when anything does not fit.
+    around the objects of its pictures (None: dark), and `say` hears which of them were skipped.
+    Raises EdgestitchError when anything does not fit, with exit code 1 when the model that was
+    rewritten for inference answers otherwise.
     """
     if path is not None and path.suffix == ".keras" and not _is_run_model(path):
-        return _from_keras_file(path, data, background, say)
+        return _from_keras_file(path, data, DARK if background is None else background, say)
     if path is not None and path.is_file() and not _is_run_model(path):
         raise EdgestitchError(
             f"{path} is neither a run folder nor a .keras file",
             hint="give runs/NAME, or a model that Keras 3 saved as NAME.keras",
         )
     run = find_run(path.parent if path is not None and _is_run_model(path) else path)
+    if background is not None:
+        raise EdgestitchError(
+            f"a background was given for {run.folder}, whose own is in its run.json",
+            hint="leave out the background; it is of the pictures that a .keras file is judged on",
+        )
     model = load_keras(run.model_path)
     digest = _sha256(run.model_path)
     if digest != run.record["model"]["sha256"]:
@@ -107,7 +116,10 @@ def _from_keras_file(
     folder = data
     if not data.exists() and data.parent == Path():
         folder = next((place for place in places(data.name) if has_idx_files(place)), data)
-    dataset = read_dataset(folder, size=image_size(model), background=background, say=say)
+    pictures = folder.is_dir() and not has_idx_files(folder) and bool(class_folders(folder))
+    dataset = read_dataset(
+        folder, size=image_size(model) if pictures else None, background=background, say=say
+    )
     return _source(
         name=path.stem,
         title=f"{path.stem} on {dataset.name}",
@@ -143,40 +155,24 @@ def _source(
             f"the model has {classes} classes, the data {len(dataset.labels)}",
             hint="name the data that the model was trained on; labels.txt beside it names classes",
         )
+    test = dataset.test.images_u8
+    float_rows = finite_answers(model, test, which="test")
+    kind = output_kind(model, dataset.train.images_u8[train_indices[:KIND_IMAGES]])
+    rewritten = for_inference(model)
+    check_rewritten(rewritten, test, float_rows, kind)
     return Source(
         name=name,
         title=title,
         model=model,
+        rewritten=rewritten,
         model_sha256=digest,
         dataset=dataset,
         train_indices=train_indices,
         split=split,
-        float_rows=float_answers(model, dataset.test.images_u8),
-        kind=output_kind(model, dataset.train.images_u8[train_indices[:KIND_IMAGES]]),
+        float_rows=float_rows,
+        kind=kind,
         folder=folder,
     )
-
-
-def float_answers(model: keras.Model, images_u8: np.ndarray) -> np.ndarray:
-    """The Keras model's output, (n, classes) float32, for (n, height, width) uint8 images."""
-    shaped = images_u8.reshape(-1, *(int(n) for n in model.inputs[0].shape[1:]))
-    call: Any = model.predict
-    return np.asarray(call(shaped.astype(np.float32), batch_size=500, verbose=0), np.float32)
-
-
-def output_kind(model: keras.Model, images_u8: np.ndarray) -> str:
-    """ "probabilities" when the model's output for these images lies within 0..1, else "logits".
-
-    Measured, not read off the last layer: a softmax may stand in a nested model or a function. A
-    row of sigmoids counts as probabilities that the reader brings to a sum of 1.
-    """
-    rows = float_answers(model, images_u8)
-    if not np.isfinite(rows).all():
-        raise EdgestitchError(
-            "the model answers training images with values that are not finite",
-            hint="train it again at a lower rate, or look at its input scaling",
-        )
-    return "probabilities" if rows.min() >= 0 and rows.max() <= 1 else "logits"
 
 
 def _sha256(path: Path) -> str:

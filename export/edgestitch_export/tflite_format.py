@@ -23,6 +23,18 @@ _OPERATORS = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.sta
 
 def convert(model: keras.Model, precision: str, calibration: Calibration) -> bytes:
     """The flatbuffer of `model` (already rewritten for inference) at `precision`."""
+    try:
+        with quiet_native_output():
+            return _converter(model, precision, calibration).convert()
+    except Exception as error:  # the converter raises its own and RuntimeError, ValueError, ...
+        reason = " ".join(str(error).split())[:300]
+        raise EdgestitchError(
+            f"TensorFlow's converter cannot make {precision} TFLite of this model: {reason}",
+            hint=hint_for(precision),
+        ) from None
+
+
+def _converter(model: keras.Model, precision: str, calibration: Calibration) -> Any:
     pinned = "0..255" if precision == "int8" else "none"
     function = frozen_function(model, fixed_input_range=pinned)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
@@ -41,22 +53,15 @@ def convert(model: keras.Model, precision: str, calibration: Calibration) -> byt
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
-    try:
-        with quiet_native_output():
-            return converter.convert()
-    except Exception as error:  # the converter raises its own and RuntimeError, ValueError, ...
-        reason = " ".join(str(error).split())[:300]
-        raise EdgestitchError(
-            f"TensorFlow's converter cannot make {precision} TFLite of this model: {reason}",
-            hint=hint_for(precision),
-        ) from None
+    return converter
 
 
 def read_back(flatbuffer: bytes) -> dict[str, Any]:
     """What a TFLite file holds, read from its bytes, for the card and for `check`.
 
-    `operators` in order, `tensor_types` (a set as a sorted list), `input` and `output` with shape,
-    dtype, scale and zero point, and `min_runtime_version` as the converter recorded it.
+    `operators` in order, those that take a shape computed at run time as `shaped_at_run_time`,
+    `tensor_types` (a set as a sorted list), `input` and `output` with shape, dtype, scale and zero
+    point, and `min_runtime_version` as the converter recorded it.
     """
     model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
     if len(model.subgraphs) != 1:
@@ -66,8 +71,10 @@ def read_back(flatbuffer: bytes) -> dict[str, Any]:
         )
     graph = model.subgraphs[0]
     codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes]
+    operators = [_OPERATORS[codes[op.opcodeIndex]] for op in graph.operators]
     return {
-        "operators": [_OPERATORS[codes[op.opcodeIndex]] for op in graph.operators],
+        "operators": operators,
+        "shaped_at_run_time": _shaped_at_run_time(graph, operators),
         "tensor_types": sorted({_TYPES[t.type] for t in graph.tensors}),
         "input": _describe(graph.tensors[graph.inputs[0]]),
         "output": _describe(graph.tensors[graph.outputs[0]]),
@@ -89,14 +96,25 @@ def check(facts: dict[str, Any], precision: str) -> None:
         raise _broken(f"int8 TFLite takes {source}, not int8 of scale 1, zero point -128", facts)
     if target["dtype"] != "int8":
         raise _broken(f"int8 TFLite gives {target['dtype']}, not int8", facts)
-    dynamic = {"SHAPE", "STRIDED_SLICE", "PACK"} & set(facts["operators"])
-    if dynamic:
-        raise _broken(f"flattening left {', '.join(sorted(dynamic))} behind", facts)
+    if facts["shaped_at_run_time"]:
+        raise _broken(
+            f"{', '.join(facts['shaped_at_run_time'])} takes a shape that is computed at run time",
+            facts,
+        )
 
 
 def least_engines(facts: dict[str, Any]) -> dict[str, str]:
     """The least engine versions, from the converter's own record of operator versions."""
     return {"litert": "1.0.0", "tflite-runtime": facts["min_runtime_version"] or "unknown"}
+
+
+def _shaped_at_run_time(graph: Any, operators: list[str]) -> list[str]:
+    """Names of the operators that take what SHAPE, STRIDED_SLICE or PACK make, but for these."""
+    shaping = {"SHAPE", "STRIDED_SLICE", "PACK"}
+    pairs = list(zip(operators, graph.operators, strict=True))
+    shapes = {int(n) for name, op in pairs if name in shaping for n in op.outputs}
+    takers = {name for name, op in pairs if shapes & {int(n) for n in op.inputs}}
+    return sorted(takers - shaping)
 
 
 def _describe(tensor: Any) -> dict[str, Any]:

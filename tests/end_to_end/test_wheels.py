@@ -23,6 +23,7 @@ from edgestitch_runtime import Classifier
 
 PARTS = ("edgestitch-train", "edgestitch-export", "edgestitch-runtime", "edgestitch-benchmarks")
 NAMES = ("edgestitch", *PARTS)
+SHIPPED = ("mlp", "dscnn", "dscnn-l")
 COUNT = 130  # more than one batch, and a remainder
 SCORES = """
 import importlib, pkgutil, sys, numpy as np, edgestitch_runtime
@@ -87,6 +88,18 @@ def test_the_sample_ships_with_train_in_under_four_megabytes(wheels: dict[str, P
     }
     assert sample >= idx | {"LICENSE", "ORIGIN.md"}
     assert wheels["edgestitch-train"].stat().st_size < 4_000_000
+
+
+def test_the_trained_models_ship_with_train_as_they_are_in_the_repository(
+    wheels: dict[str, Path],
+) -> None:
+    folder = Path(__file__).parents[2] / "train" / "edgestitch_train" / "pretrained"
+    here = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert set(here) >= {f"{m}/{f}" for m in SHIPPED for f in ("model.keras", "run.json")}
+    there = contents(wheels["edgestitch-train"])
+    start = "edgestitch_train/pretrained/"
+    assert {n.removeprefix(start): c for n, c in there.items() if n.startswith(start)} == here
+    assert sum(len(here[f"{model}/model.keras"]) for model in SHIPPED) < 1_500_000
 
 
 def test_the_templates_ship_with_benchmarks(wheels: dict[str, Path]) -> None:
@@ -274,3 +287,21 @@ def test_the_wheels_classify_profile_and_bench_in_an_empty_folder(
     assert [p for p in whole.home.rglob("*") if "microsoft" in p.name.lower()] == []
     left = [p for p in whole.scratch.rglob("*") if "__pycache__" not in p.parts]
     assert left == []  # but for what TensorFlow compiles of its own
+
+
+def test_a_shipped_model_is_laid_out_and_exported_by_the_wheels(
+    whole, fashion_mnist: Path, images: Path
+) -> None:
+    laid = whole.run("train", "--pretrained", "dscnn", "--runs", "shipped", "--json")
+    assert laid.returncode == 0, laid.stderr
+    told = json.loads(laid.stdout)
+    words = ("--format", "tflite", "--format", "onnx", "--int8", "--json")
+    done = whole.run("export", "shipped/dscnn", *words)
+    assert done.returncode == 0, done.stderr
+    for artifact in json.loads(done.stdout):
+        agreement = artifact["agreement"]
+        assert (agreement["n"], agreement["float_correct"]) == (10_000, told["test_correct"])
+        assert (whole.folder / artifact["path"]).stat().st_size == artifact["bytes"]
+    answers = whole.run("classify", "shipped/dscnn/export/dscnn-int8.tflite", images, "--json")
+    assert answers.returncode == 0, answers.stderr
+    assert len(answers.stdout.splitlines()) == COUNT

@@ -57,7 +57,7 @@ def kept(model: Any) -> int:
 
 def cases() -> dict[str, tuple[Callable[[], Any], int]]:
     """Models by name, and how many of their normalizations cannot be folded."""
-    from keras import Input, Sequential, layers
+    from keras import Input, Model, Sequential, layers
 
     def shared() -> Any:
         conv = layers.Conv2D(1, 3, padding="same")
@@ -107,6 +107,47 @@ def cases() -> dict[str, tuple[Callable[[], Any], int]]:
 
         return functional(body)
 
+    def before_an_activation() -> Any:
+        def body(x: Any) -> Any:
+            x = layers.Conv2D(4, 3, padding="same")(x)
+            y = layers.Conv2D(4, 3, padding="same")(layers.ReLU()(layers.BatchNormalization()(x)))
+            return x + y  # an operation, no layer
+
+        return functional(body)
+
+    def both_given_by_name() -> Any:
+        def body(x: Any) -> Any:
+            image = Input((28, 28, 1))
+            y = layers.Conv2D(4, 3)(image)
+            inner = Model(image, {"raw": y, "normed": layers.BatchNormalization()(y)})
+            found: Any = inner(x)
+            return layers.Add()([found["raw"], found["normed"]])
+
+        return functional(body)
+
+    def both_given_in_a_tuple() -> Any:
+        def body(x: Any) -> Any:
+            image = Input((28, 28, 1))
+            y = layers.Conv2D(4, 3)(image)
+            raw, normed = Model(image, (y, layers.BatchNormalization()(y)))(x)  # pyright: ignore
+            return layers.Add()([raw, normed])
+
+        return functional(body)
+
+    def norm_of_two_models() -> Any:
+        shared = layers.BatchNormalization()
+
+        def body(x: Any) -> Any:
+            one = Sequential([Input((28, 28, 1)), layers.Conv2D(1, 3, padding="same"), shared])
+            other = Sequential([Input((28, 28, 1)), layers.ReLU(), shared])
+            return layers.Add()([one(x), other(x)])
+
+        return functional(body)
+
+    def channels_first() -> Any:  # four channels, and four pixels in a row: the last axis
+        conv = layers.Conv2D(4, 3, padding="same", data_format="channels_first")
+        return stack(layers.Reshape((7, 28, 4)), conv, layers.BatchNormalization(axis=-1))
+
     norm = layers.BatchNormalization
     return {
         "conv without bias": (lambda: stack(layers.Conv2D(4, 3, use_bias=False), norm()), 0),
@@ -138,6 +179,21 @@ def cases() -> dict[str, tuple[Callable[[], Any], int]]:
         "one normalization after two": (one_norm_after_two, 1),
         "a convolution in two nested models": (shared_by_two_models, 1),
         "a transposed convolution": (lambda: stack(layers.Conv2DTranspose(2, 3), norm()), 1),
+        "through a dropout": (lambda: stack(layers.Conv2D(4, 3), layers.Dropout(0.5), norm()), 0),
+        "through noise and a flip": (
+            lambda: stack(
+                layers.Conv2D(4, 3),
+                layers.GaussianNoise(1.0),
+                layers.RandomFlip("horizontal"),
+                norm(),
+            ),
+            0,
+        ),
+        "a residual before the activation": (before_an_activation, 1),
+        "a convolution given too, by name": (both_given_by_name, 1),
+        "a convolution given too, in a tuple": (both_given_in_a_tuple, 1),
+        "a normalization in two nested models": (norm_of_two_models, 2),
+        "channels that come first": (channels_first, 1),
     }
 
 
@@ -146,7 +202,10 @@ NAMES = [
     "neither scaled nor shifted", "another epsilon", "residual", "nested", "after an activation",
     "before everything", "after a pooling", "on another axis", "a shared convolution",
     "a convolution taken twice", "one normalization after two",
-    "a convolution in two nested models", "a transposed convolution",
+    "a convolution in two nested models", "a transposed convolution", "through a dropout",
+    "through noise and a flip", "a residual before the activation",
+    "a convolution given too, by name", "a convolution given too, in a tuple",
+    "a normalization in two nested models", "channels that come first",
 ]  # fmt: skip
 
 

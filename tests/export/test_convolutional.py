@@ -12,8 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
 from edgestitch_export.exporting import Exported, export_source
 from edgestitch_export.inference_model import for_inference
@@ -134,23 +136,71 @@ def test_int8_convolutions_have_a_scale_for_each_output_channel(
         assert values[weights.input[1]].shape == values[weights.input[0]].shape[:1]
 
 
+def test_int8_tflite_takes_pixel_minus_128_and_holds_no_float_tensor(exported: Artifacts) -> None:
+    """Read from the flatbuffer's own schema, not from what export told of it."""
+    for name in NETWORKS:
+        content = exported[name, "tflite", "int8"].path.read_bytes()
+        flatbuffer: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+        (graph,) = flatbuffer.subgraphs
+        (source,), (target,) = graph.inputs, graph.outputs
+        taken = graph.tensors[source].quantization
+        assert (taken.scale.tolist(), taken.zeroPoint.tolist()) == ([1.0], [-128])
+        kinds = Counter(tensor.type for tensor in graph.tensors)
+        assert set(kinds) == {schema.TensorType.INT8, schema.TensorType.INT32}
+        for index in (source, target):
+            assert graph.tensors[index].type == schema.TensorType.INT8
+
+
+def raw_answers(path: Path, images_u8: np.ndarray) -> np.ndarray:
+    """The engine's own answer to all images in one call, without edgestitch's runtime."""
+    if path.suffix == ".onnx":
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        source = session.get_inputs()[0]
+        dtype = np.uint8 if source.type == "tensor(uint8)" else np.float32
+        return np.asarray(session.run(None, {source.name: images_u8.astype(dtype)})[0])
+    opened = Interpreter(str(path), num_threads=1)
+    source, target = opened.get_input_details()[0], opened.get_output_details()[0]
+    opened.resize_tensor_input(source["index"], images_u8.shape)
+    opened.allocate_tensors()
+    value = images_u8.astype(np.float32)
+    if source["dtype"] == np.int8:
+        value = (images_u8.astype(np.int16) - 128).astype(np.int8)
+    opened.set_tensor(source["index"], value)
+    opened.invoke()
+    return opened.get_tensor(target["index"])
+
+
 @pytest.mark.parametrize(("format_", "precision"), PAIRS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_batch_answers_as_its_images_do(
+def test_a_batch_of_2_or_7_in_one_call_answers_as_its_images_do(
     exported: Artifacts, sources: dict[str, Source], name: str, format_: str, precision: str
 ) -> None:
-    images = sources[name].dataset.test.images_u8[:21]
-    with Classifier.open(exported[name, format_, precision].path) as classifier:
+    path = exported[name, format_, precision].path
+    images = sources[name].dataset.test.images_u8[:14]
+    alone = np.concatenate([raw_answers(path, image[None]) for image in images])
+    assert alone.shape == (14, 10)
+    for batch in (2, 7):
+        rows = np.concatenate(
+            [raw_answers(path, images[k : k + batch]) for k in range(0, 14, batch)]
+        )
+        assert rows.shape == alone.shape
+        if precision == "int8":
+            assert np.array_equal(rows, alone)
+        elif (format_, precision) != ("onnx", "dynamic"):  # one range for the whole batch
+            assert np.abs(rows - alone).max() < 1e-4
+
+
+@pytest.mark.parametrize("format_", PRECISIONS_OF)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_dynamic_artifact_gives_an_image_the_same_answer_whatever_stands_beside_it(
+    exported: Artifacts, sources: dict[str, Source], name: str, format_: str
+) -> None:
+    images = sources[name].dataset.test.images_u8[:71]  # a block of 64, and a remainder
+    with Classifier.open(exported[name, format_, "dynamic"].path) as classifier:
         alone = np.concatenate([classifier.scores(image[None]) for image in images])
-        for batch in (1, 2, 7):
-            rows = np.concatenate(
-                [classifier.scores(images[k : k + batch]) for k in range(0, 21, batch)]
-            )
-            if precision == "int8":
-                assert np.array_equal(rows, alone)
-            elif precision != "dynamic":  # its activations are quantized by the batch's own range
-                assert np.abs(rows - alone).max() < 1e-4
-            assert rows.shape == alone.shape == (21, 10)
+        for batch in (2, 7, 71):
+            rows = [classifier.scores(images[k : k + batch]) for k in range(0, 71, batch)]
+            assert np.array_equal(np.concatenate(rows), alone)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -166,28 +216,26 @@ def test_every_artifact_keeps_most_answers_of_the_float_model(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_dynamic_onnx_is_told_to_be_slower_and_by_how_much(exported: Artifacts, name: str) -> None:
+def test_dynamic_onnx_is_told_to_be_slower(exported: Artifacts, name: str) -> None:
     found = exported[name, "onnx", "dynamic"].slowdown
     assert found is not None
-    assert found.ratio == found.artifact_us / found.float32_us > 2  # 15 on a quiet machine
-    assert found.float32_us > 1
-    for format_, precision in PAIRS:
-        if precision != "dynamic":
-            assert exported[name, format_, precision].slowdown is None
+    assert found.ratio > 2  # 15 on a quiet machine
 
 
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_command_warns_of_a_slow_artifact_and_the_same_model_gives_the_same_bytes_elsewhere(
-    exported: Artifacts, sources: dict[str, Source], tmp_path: Path, cli: Callable[..., Any]
+    exported: Artifacts, tmp_path: Path, cli: Callable[..., Any], name: str
 ) -> None:
-    shutil.copy(TRAIN / "pretrained/dscnn/model.keras", tmp_path / "dscnn.keras")
-    words = ["export", "dscnn.keras", "--data", TRAIN / "fashion_mnist_mini", "--format", "onnx"]
+    shutil.copy(TRAIN / f"pretrained/{name}/model.keras", tmp_path)
+    (tmp_path / "model.keras").rename(tmp_path / f"{name}.keras")
+    words = ["export", f"{name}.keras", "--data", TRAIN / "fashion_mnist_mini", "--format", "onnx"]
     words += ["--format", "tflite", "--dynamic", "--int8", "--calibration-images", "200"]
     done = cli(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    warnings = [x for x in done.stderr.splitlines() if x.startswith("warning: dscnn-dynamic.onnx")]
+    slow = f"warning: {name}-dynamic.onnx takes "
+    warnings = [x for x in done.stderr.splitlines() if x.startswith(slow)]
     assert len(warnings) == 1 and "times as long as float32 here" in warnings[0]
-    assert "dscnn-int8.onnx takes" not in done.stderr
     for format_, precision in (("onnx", "dynamic"), ("onnx", "int8"), ("tflite", "int8")):
-        there = tmp_path / "export" / exported["dscnn", format_, precision].path.name
+        there = tmp_path / "export" / exported[name, format_, precision].path.name
         digest = hashlib.sha256(there.read_bytes()).hexdigest()
-        assert digest == exported["dscnn", format_, precision].sha256
+        assert digest == exported[name, format_, precision].sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,18 +118,17 @@ def test_a_convolutional_network_leaves_nothing_in_float(saved, mini_run, tmp_pa
 
 
 def test_a_converter_that_changes_the_model_is_caught(saved, mini_run, tmp_path, monkeypatch):
-    from edgestitch_export import exporting
+    from edgestitch_export.formats import FORMATS
     from edgestitch_runtime.run_folder import read_run
 
-    real = exporting.for_inference
+    real = FORMATS["onnx"]
 
-    def worse(model):
-        copy = real(model)
-        last = copy.layers[-1]
-        last.set_weights([w * 1.05 for w in last.get_weights()])
-        return copy
+    def worse(model, precision, calibration, kind):
+        weights = model.get_weights()
+        model.set_weights([w * 1.05 for w in weights])
+        return real.convert(model, precision, calibration, kind)
 
-    monkeypatch.setattr(exporting, "for_inference", worse)
+    monkeypatch.setitem(FORMATS, "onnx", replace(real, convert=worse))
     data = read_run(mini_run).record["data"]["folder"]
     with pytest.raises(EdgestitchError, match="away from the float model") as caught:
         export(saved["cnn"][0], format="onnx", precision="float32", data=data, out=tmp_path / "o")

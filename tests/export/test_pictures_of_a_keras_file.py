@@ -1,4 +1,4 @@
-"""A bare .keras file judged on pictures: what is skipped is told, the card has the background."""
+"""What a .keras file is judged on: pictures, their size and background, or IDX files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+import pytest
+from keras import layers
 from PIL import Image
+
+from edgestitch_export import export
+from edgestitch_runtime import EdgestitchError
 
 TRAIN = Path(__file__).parents[2] / "train" / "edgestitch_train"
 
@@ -35,3 +41,49 @@ def test_skipped_pictures_are_told_and_the_card_says_the_background(
     again = cli(*words, "--force", "--json", cwd=tmp_path)
     assert "have a bright border where a dark one is expected" in again.stderr
     assert json.loads(again.stdout)[0]["card"]["preprocessing"]["background"] == 0
+
+
+def of_32_pixels(folder: Path) -> Path:
+    model = keras.Sequential([keras.Input((32, 32)), layers.Flatten(), layers.Dense(10)])
+    model.save(folder / "my32.keras")
+    return folder / "my32.keras"
+
+
+def test_a_model_of_other_images_than_the_idx_files_is_told_both_sizes(
+    tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    of_32_pixels(tmp_path)
+    words = ["export", "my32.keras", "--data", TRAIN / "fashion_mnist_mini"]
+    said = refused(*words, "--format", "tflite", "--int8", cwd=tmp_path)
+    assert "the model takes images of (32, 32), the data has (28, 28)" in said
+    assert "hint: name the data that the model was trained on" in said
+
+
+def test_pictures_are_brought_to_the_size_that_the_model_takes(
+    tmp_path: Path, mini_test: tuple[np.ndarray, np.ndarray]
+) -> None:
+    images, labels = mini_test
+    for label in range(10):
+        (tmp_path / "pictures" / str(label)).mkdir(parents=True)
+        for index, image in enumerate(images[labels == label][:14]):
+            Image.fromarray(image).save(tmp_path / "pictures" / str(label) / f"{index}.png")
+    made = export(
+        of_32_pixels(tmp_path), format="tflite", precision="float32", data=tmp_path / "pictures"
+    )
+    assert made.card["input"]["shape"] == [None, 32, 32]
+    assert made.card["preprocessing"]["background"] == 0
+
+
+@pytest.mark.parametrize("background", ["dark", "bright"])
+@pytest.mark.parametrize("model", ["runs/mlp", "runs/mlp/model.keras"])
+def test_a_background_is_refused_for_a_run_that_has_its_own(
+    own_run: Path, refused: Callable[..., str], background: str, model: str
+) -> None:
+    words = ["export", model, "--background", background, "--format", "tflite", "--int8"]
+    said = refused(*words, cwd=own_run.parent.parent)
+    assert "a background was given for runs/mlp, whose own is in its run.json" in said
+
+
+def test_a_background_is_dark_or_bright(own_run: Path) -> None:
+    with pytest.raises(EdgestitchError, match="background is 'grey'"):
+        export(own_run, format="tflite", precision="float32", background="grey")

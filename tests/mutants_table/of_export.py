@@ -21,6 +21,51 @@ EXPORT: list[Mutant] = [
         retrains=True,
     ),
     *faults_in(
+        "export/source",
+        "export/test_pictures_of_a_keras_file",
+        (
+            "IDX files are asked for a size",
+            "size=image_size(model) if pictures else None",
+            "size=image_size(model)",
+        ),
+        (
+            "pictures keep a size of their own",
+            "size=image_size(model) if pictures else None",
+            "size=None",
+        ),
+        (
+            "a background on a run is ignored",
+            "    if background is not None:\n        raise",
+            "    if False:\n        raise",
+        ),
+    ),
+    *faults_in(
+        "export/source",
+        "export/test_answers",
+        (
+            "the rewritten model is not compared",
+            "    check_rewritten(rewritten, test, float_rows, kind)\n",
+            "",
+        ),
+    ),
+    *faults_in(
+        "export/answers",
+        "export/test_answers",
+        (
+            "logits are compared as probabilities alone",
+            "np.abs(rows - float_rows).max() / largest",
+            "0",
+        ),
+        ("the probabilities of logits are not compared", "np.maximum(np.abs(apart).max(), ", "("),
+        ("a model's values may be anything", "if not np.isfinite(rows).all():", "if False:"),
+        ("nan is near enough", "if not furthest <= TOLERANCE", "if furthest > TOLERANCE"),
+        (
+            "what TensorFlow raises of a model gets through",
+            "except Exception as error",
+            "except KeyError as error",
+        ),
+    ),
+    *faults_in(
         "export/calibration",
         "export/test_export",
         ("calibration is not seeded", "default_rng(seed)", "default_rng()"),
@@ -38,6 +83,72 @@ EXPORT: list[Mutant] = [
         ),
     ),
     *faults_in(
+        "export/inference_model",
+        "export/test_inference_model export/test_batch_norm",
+        (
+            "a scaling goes into a layer of two models",
+            " or standing[id(layer)] + standing[id(position)] != 2",
+            "",
+        ),
+        (
+            "a scaling of two models is folded",
+            "standing[id(layer)] + standing[id(position)] != 2",
+            "standing[id(position)] != 1",
+        ),
+        ("an adapted normalization keeps no statistics", "copied.finalize_state()", "copied.built"),
+        ("a flatten that transposes is a reshape", ' and layer.data_format == "channels_last"', ""),
+        (
+            "a flatten has one target for all shapes",
+            "return (-1,)",
+            "return tuple(layer.output.shape[1:])",
+        ),
+        (
+            "what Keras raises gets through",
+            "return _rewritten(model)\n    except Exception as",
+            "return _rewritten(model)\n    except KeyError as",
+        ),
+    ),
+    *faults_in(
+        "export/inference_model",
+        "export/test_batch_norm",
+        ("a folded norm gets its weights as well", " and id(layer) not in gone", ""),
+        (
+            "the bias of a folded norm has no place",
+            'config | {"use_bias": True} if id(layer) in norms else config',
+            "config",
+        ),
+    ),
+    *faults_in(
+        "export/placement",
+        "export/test_batch_norm",
+        ("a shared layer is folded", "if len(_nodes(layer)) != 1 or any(", "if any("),
+        (
+            "a layer that others take too is folded",
+            "takers[0] if len(takers) == 1 and",
+            "takers[-1] if takers and",
+        ),
+        (
+            "a second call of what takes is overlooked",
+            " and len(_nodes(takers[0])) == 1 else",
+            " else",
+        ),
+        (
+            "operations that are no layers are overlooked",
+            "return model.operations",
+            "return model.layers",
+        ),
+        (
+            "what a model gives is overlooked",
+            " or any(t is layer.output for t in model.outputs)",
+            "",
+        ),
+        (
+            "one output or a list is all that is known",
+            "in model.outputs)",
+            "in (model.output if isinstance(model.output, list) else [model.output]))",
+        ),
+    ),
+    *faults_in(
         "export/batch_norm",
         "export/test_batch_norm",
         ("the epsilon is left out", "np.sqrt(variance + norm.epsilon)", "np.sqrt(variance)"),
@@ -50,19 +161,101 @@ EXPORT: list[Mutant] = [
             "True",
         ),
         ("any axis will do", "either.axis in (-1, either.input_spec.ndim - 1)", "True"),
-        ("a shared layer is folded", "if _calls(layer) != 1 or", "if"),
-        ("a layer of two models is folded", "places[id(layer)] == 1 and", ""),
+        ("a layer of two models is folded", "standing[id(layer)] == 1 and ", ""),
+        ("a norm of two models is folded", " if standing[id(norm)] == 1}", "}"),
         (
-            "a layer that others take too is folded",
-            "takers[0] if len(takers) == 1 and",
-            "takers[-1] if takers and",
+            "channels that come first are last",
+            "keras.activations.linear and channels_last",
+            "keras.activations.linear",
+        ),
+        (
+            "depthwise channels are taken in another order",
+            "factor.reshape(kernel.shape[2:])",
+            "factor.reshape(kernel.shape[:1:-1]).T",
+        ),
+        (
+            "a dropout keeps a norm from folding",
+            "consumer_past(owner, layer, TRAINING_ONLY)",
+            "consumer_past(owner, layer, ())",
         ),
     ),
     *faults_in(
         "export/slowdown",
         "export/test_convolutional",
         ("nothing is called slow", "measured.ratio > CLEARLY", "measured.ratio > 1000"),
+    ),
+    *faults_in(
+        "export/slowdown",
+        "export/test_slowdown",
         ("everything is called slow", "measured.ratio > CLEARLY", "measured.ratio > 0"),
+        (
+            "the ratio is turned round",
+            "self.artifact_us / self.float32_us",
+            "self.float32_us / self.artifact_us",
+        ),
+    ),
+    *faults_in(
+        "export/exporting",
+        "export/test_slowdown",
+        (
+            "int8 is timed against float32 too",
+            'if precision == "dynamic":',
+            'if precision != "float32":',
+        ),
+        ("dynamic is not timed", 'if precision == "dynamic":', "if False:"),
+        (
+            "dynamic is timed against itself",
+            'source.rewritten, "float32", calibration',
+            "source.rewritten, precision, calibration",
+        ),
+    ),
+    *faults_in(
+        "export/exporting",
+        "export/test_other_networks",
+        (
+            "what an engine raises gets through",
+            "except Exception as error:",
+            "except KeyError as error:",
+        ),
+    ),
+    *faults_in(
+        "export/onnx_activation",
+        "export/test_other_networks",
+        ("an activation stays where others take its input", "takers[node.input[0]] > 1", "False"),
+        ("ReLU6 is no activation", '("Relu", "Clip")', '("Relu",)'),
+    ),
+    *faults_in(
+        "export/onnx_format",
+        "export/test_other_networks",
+        (
+            "what tf2onnx raises gets through",
+            "except Exception as error:",
+            "except RuntimeError as error:",
+        ),
+    ),
+    *faults_in(
+        "export/onnx_contract",
+        "export/test_other_networks",
+        (
+            "operators in float are accepted",
+            'if others or (stay and "Softmax" not in stay):',
+            "if False:",
+        ),
+        (
+            "what ONNX Runtime raises gets through",
+            "except Exception as error:",
+            "except KeyError as error:",
+        ),
+    ),
+    *faults_in(
+        "export/tflite_format",
+        "export/test_other_networks",
+        ("a shape of run time is accepted", 'if facts["shaped_at_run_time"]:', "if False:"),
+        (
+            "what the converter raises gets through",
+            "except Exception as error:",
+            "except RuntimeError as error:",
+        ),
     ),
     *faults_in(
         "export/frozen_graph",
