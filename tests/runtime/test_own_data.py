@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -315,8 +314,8 @@ def test_a_split_by_other_names_is_pointed_out(folder: Path) -> None:
 
 
 def test_an_accent_apart_from_its_letter_is_the_same_class(folder: Path, said: list[str]) -> None:
-    for root, form in ((folder / "train", "NFC"), (folder / "test", "NFD")):
-        (root / "coat").rename(root / unicodedata.normalize(form, "caf\u00e9"))
+    (folder / "train/coat").rename(folder / "train/caf\u00e9")
+    (folder / "test/coat").rename(folder / "test/cafe\u0301")
     found = read(folder, said, labels=("dress", "cafe\u0301", "bag"))
     assert found.labels == ("dress", "caf\u00e9", "bag")
     assert np.bincount(found.test.labels).tolist() == [8, 8, 8]

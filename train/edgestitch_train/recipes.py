@@ -82,7 +82,7 @@ _DSCNN = replace(
     erase=0.15,
     average=0.02,
 )
-RECIPES = {"mlp": _MLP, "dscnn": _DSCNN, "dscnn-l": _DSCNN}
+RECIPES = {"mlp": _MLP, "dscnn": replace(_DSCNN, epochs=32), "dscnn-l": replace(_DSCNN, epochs=50)}
 
 
 def usual(model: str) -> Recipe:
