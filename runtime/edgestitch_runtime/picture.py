@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,10 +190,12 @@ def _upright(opened: Any) -> Any:
     """The picture turned as its EXIF data says; as it lies when those are damaged."""
     from PIL import ImageOps
 
-    try:
-        return ImageOps.exif_transpose(opened)
-    except Exception:  # Pillow raises what the damaged part happens to break
-        return opened
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of data that are cut short
+        try:
+            return ImageOps.exif_transpose(opened)
+        except Exception:  # Pillow raises what the damaged part happens to break
+            return opened
 
 
 def _gray(picture: Any, under: int) -> Any:

@@ -116,7 +116,7 @@ def test_a_folder_is_read_with_the_class_names_of_labels_txt(tmp_path: Path) -> 
     ("text", "words"),
     [
         (b"cat\ndog\n", "names 2 classes, the data uses class 2"),
-        (b"", "names 0 classes"),
+        (b"", "names no class"),
         (b"\xff\xfe\x00", "cannot be read as text"),
         (b"cat\ndog\ncat\n", "3 class names, 2 of them different"),
     ],
