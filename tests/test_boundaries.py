@@ -24,16 +24,22 @@ HEAVY = (
     "ai_edge_litert", "tflite_runtime", "jinja2", "psutil",
 )  # fmt: skip
 # The only names outside the standard library and numpy that the runtime imports, and where.
-RUNTIME_EXTRAS = {("picture.py", "PIL")}
+RUNTIME_EXTRAS = {("picture.py", "PIL"), ("onnx_facts.py", "onnx")}
 # Imports by a name that is computed: an engine, a module of the runtime itself, a command.
 RUNTIME_BY_NAME = {
     ("engines.py", "f'{__package__}.{module_name}'"),
     ("engines.py", "engine.module"),
     ("cli.py", "commands[name].value"),
 }
-ENGINE_MODULES = {"ai_edge_litert.interpreter", "tflite_runtime.interpreter", "onnxruntime"}
-# Found when it is there: a report has a row of the float model only beside TensorFlow.
-OPTIONAL = {"benchmarks": {"tensorflow", "keras"}}
+ENGINE_MODULES = {
+    "ai_edge_litert.interpreter",
+    "tflite_runtime.interpreter",
+    "onnxruntime",
+    "numpy",  # the reference engine's
+}
+# Found when it is there: a report has a row of the float model only beside TensorFlow, and
+# `inspect` reads an ONNX file only beside onnx.
+OPTIONAL = {"benchmarks": {"tensorflow", "keras"}, "runtime": {"onnx"}}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "base", "core", "common", "misc"}
 SELF = "tests/test_boundaries.py"
 MODULES = sorted(
@@ -243,7 +249,8 @@ def test_the_extras_of_the_runtime_are_named_after_the_engines() -> None:
     extras = project_of(ROOT / "runtime")["optional-dependencies"]
     assert set(extras) == {*ENGINES, "image"}
     for engine in ENGINES.values():
-        assert any(one.startswith(engine.distribution) for one in extras[engine.name])
+        brought = [one for one in extras[engine.name] if one.startswith(engine.distribution)]
+        assert brought or engine.distribution == "edgestitch-runtime"
 
 
 def test_what_is_asked_of_python_is_what_the_design_says() -> None:

@@ -127,7 +127,7 @@ def _artifact_plans(path: Path, run: Run, engine_pythons: Mapping[str, Path]) ->
         damage = f"{error.message} (hint: {error.hint})"
     plans = []
     for engine in ENGINES.values():
-        if format_ not in engine.formats:
+        if format_ not in engine.formats or precision not in (engine.precisions or {precision}):
             continue
         python = _engine_python(engine.name, engine_pythons)
         status, reason = "ok", None

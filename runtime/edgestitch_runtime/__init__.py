@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from .classifier import Classifier as Classifier
     from .classifier import Result as Result
     from .errors import EdgestitchError as EdgestitchError
+    from .inspecting import Inspection as Inspection
+    from .inspecting import inspect_artifact as inspect_artifact
 
-__all__ = ["Classifier", "EdgestitchError", "Result"]
+__all__ = ["Classifier", "EdgestitchError", "Inspection", "Result", "inspect_artifact"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from . import classifier
 
         return getattr(classifier, name)
+    if name in ("Inspection", "inspect_artifact"):
+        from . import inspecting
+
+        return getattr(inspecting, name)
     if name == "EdgestitchError":
         from .errors import EdgestitchError
 

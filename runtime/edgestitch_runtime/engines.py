@@ -58,13 +58,17 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """One engine: the module it imports, the distribution that brings it, the formats it runs."""
+    """One engine: the module it imports, the distribution that brings it, the formats it runs.
+
+    `precisions` are those that it runs, None for all.
+    """
 
     name: str
     module: str
     distribution: str
     formats: frozenset[str]
     opener: str  # "module:function" in this package; function(artifact, threads) -> Session
+    precisions: frozenset[str] | None = None
 
     @property
     def install(self) -> str:
@@ -93,6 +97,14 @@ ENGINES: dict[str, Engine] = {
         distribution="onnxruntime",
         formats=frozenset({"onnx"}),
         opener="onnx_engine:open_onnxruntime",
+    ),
+    "reference": Engine(  # of this package itself: always there, and slower than the others
+        name="reference",
+        module="numpy",
+        distribution="edgestitch-runtime",
+        formats=frozenset({"tflite"}),
+        opener="reference_engine:open_reference",
+        precisions=frozenset({"int8"}),
     ),
 }
 
@@ -128,7 +140,7 @@ def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str,
         )
     if engine != "auto":
         return engine, _open(artifact, _lookup(engine, artifact), threads)
-    able = [e for e in ENGINES.values() if artifact.format in e.formats]
+    able = [e for e in ENGINES.values() if artifact.format in e.formats and _takes(e, artifact)]
     found = [e for e in able if installed(e.name)]
     if not found:
         raise EdgestitchError(
@@ -156,9 +168,20 @@ def _lookup(name: str, artifact: Artifact) -> Engine:
         raise EdgestitchError(
             f"{name} does not run {artifact.format} files", hint=f"--engine {able}, or auto"
         )
+    if not _takes(engine, artifact):
+        raise EdgestitchError(
+            f"{name} runs {' and '.join(sorted(engine.precisions or ()))} files only",
+            hint="export it so, or choose another engine",
+        )
     if not installed(name):
         raise EdgestitchError(f"the engine {name} is not installed here", hint=engine.install)
     return engine
+
+
+def _takes(engine: Engine, artifact: Artifact) -> bool:
+    """Whether `engine` runs the precision that the artifact's card names; without one it may."""
+    precision = None if artifact.card is None else artifact.card["precision"]
+    return engine.precisions is None or precision is None or precision in engine.precisions
 
 
 def _open(artifact: Artifact, engine: Engine, threads: int) -> Session:

@@ -36,6 +36,7 @@ def test_every_artifact_meets_every_engine_of_its_format_and_the_float_model_com
         for path in (mini_run / "export").iterdir()
         for engine in ENGINES.values()
         if path.suffix.lstrip(".") in engine.formats
+        and (engine.name != "reference" or path.name == "mlp-int8.tflite")
     }
     assert {(p.path.name, p.engine) for p in rows[2:]} == expected and len(rows[2:]) == len(
         expected

@@ -77,7 +77,7 @@ def test_there_are_five_wheels_of_one_version(wheels: dict[str, Path]) -> None:
 
 
 def test_the_runtime_is_slim(wheels: dict[str, Path]) -> None:
-    assert wheels["edgestitch-runtime"].stat().st_size <= 100_000
+    assert wheels["edgestitch-runtime"].stat().st_size <= 150_000  # docs/decisions/0013
 
 
 def test_the_sample_ships_with_train_in_under_four_megabytes(wheels: dict[str, Path]) -> None:
@@ -165,9 +165,15 @@ def test_without_an_engine_the_runtime_inspects_and_says_what_to_install(
     told = installed.run("inspect", "mlp-int8.tflite", "--json")
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["card"] == Classifier.open(model).card
+    answered = installed.run("classify", "mlp-int8.tflite", images, "--json")
+    assert answered.returncode == 0, answered.stderr  # on the reference engine
+    records = [json.loads(line) for line in answered.stdout.splitlines()]
+    here = Classifier.open(model, engine="reference").scores(np.load(images))
+    assert [r["index"] for r in records] == here.argmax(axis=1).tolist()
+    shutil.copy(mini_run / "export" / "mlp-float32.tflite", installed.folder)
     for words, hint in (
-        (("classify", "mlp-int8.tflite", images), "pip install 'edgestitch-runtime[litert]'"),
-        (("profile", "mlp-int8.tflite"), "pip install 'edgestitch-runtime[litert]'"),
+        (("classify", "mlp-float32.tflite", images), "pip install 'edgestitch-runtime[litert]'"),
+        (("profile", "mlp-float32.tflite"), "pip install 'edgestitch-runtime[litert]'"),
         (("train",), "pip install edgestitch-train"),
         (("bench",), "pip install edgestitch-benchmarks"),
     ):
@@ -181,6 +187,10 @@ def test_without_an_engine_the_runtime_inspects_and_says_what_to_install(
 
 ENGINES = [
     pytest.param(python, "litert", "mlp-int8.tflite", id=f"litert-{python.parts[-3]}")
+    for python in other_pythons()
+]
+ENGINES += [
+    pytest.param(python, "reference", "mlp-int8.tflite", id=f"reference-{python.parts[-3]}")
     for python in other_pythons()
 ]
 ENGINES += [
@@ -199,7 +209,7 @@ def test_the_runtime_and_one_engine_answer_as_the_development_environment_does(
     model = shutil.copy(mini_run / "export" / artifact, installed.folder)
     scores = installed.folder / "scores.npy"
     installed.code(SCORES, model, engine, images, scores)  # importing every module on the way
-    here = Classifier.open(model)  # tflite-runtime is compared with LiteRT, its successor
+    here = Classifier.open(model, engine="reference" if engine == "reference" else "auto")
     pixels = np.load(images)
     there = np.load(scores)
     steps = np.abs(there.astype(int) - here.scores(pixels).astype(int)).max()

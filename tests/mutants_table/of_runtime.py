@@ -271,6 +271,43 @@ RUNTIME: list[Mutant] = [
         ("a missing Pillow is not said", 'find_spec("PIL") is None', 'find_spec("PIL") == 0'),
     ),
     *faults_in(
+        "runtime/fixed_point",
+        "runtime/test_kernels_linear runtime/test_kernels_elementwise",
+        (
+            "a mantissa is cut, not rounded",
+            "math.floor(fraction * (1 << 31) + 0.5)",
+            "math.floor(fraction * (1 << 31))",
+        ),
+    ),
+    *faults_in(
+        "runtime/kernels_linear",
+        "runtime/test_kernels_linear",
+        (
+            "the zero point's share of a sum is lost",
+            "offsets = -zero_point_of",
+            "offsets = 0 * zero_point_of",
+        ),
+    ),
+    *faults_in(
+        "runtime/kernels_pooling",
+        "runtime/test_kernels_linear",
+        ("an average drops its fraction", "halves = counts // 2", "halves = counts * 0"),
+        (
+            "a mean forgets its zero point",
+            "offset, factor = -zero_point_of",
+            "offset, factor = zero_point_of",
+        ),
+    ),
+    *faults_in(
+        "runtime/engines",
+        "runtime/test_engines",
+        (
+            "a float file is opened by the reference engine",
+            "precision in engine.precisions\n",
+            "True\n",
+        ),
+    ),
+    *faults_in(
         "runtime/idx_folder",
         "runtime/test_own_data runtime/test_dataset train/test_own_data",
         ("a list of no names is taken", "    if not names:\n", "    if False:\n"),

@@ -17,7 +17,7 @@ def test_an_absent_engine_says_what_to_install(int8, monkeypatch):
         Classifier.open(int8, engine="litert")
     assert caught.value.hint == "pip install 'edgestitch-runtime[litert]'"
     with pytest.raises(EdgestitchError, match="no engine for tflite") as caught:
-        Classifier.open(int8)
+        Classifier.open(int8.with_name("mlp-float32.tflite"))
     assert "edgestitch-runtime[litert]" in caught.value.hint
     assert "edgestitch-runtime[tflite-runtime]" in caught.value.hint
 
@@ -61,7 +61,14 @@ def test_auto_goes_past_a_broken_engine(int8, monkeypatch):
 
     _plant(monkeypatch, Works)
     with pytest.raises(EdgestitchError, match="litert is installed but broken"):
-        Classifier.open(int8)
+        Classifier.open(int8.with_name("mlp-float32.tflite"))
+    assert Classifier.open(int8).engine == "reference"  # which needs numpy alone
+
+
+def test_the_reference_engine_refuses_what_is_not_int8(int8):
+    with pytest.raises(EdgestitchError, match="reference runs int8 files only") as caught:
+        Classifier.open(int8.with_name("mlp-float32.tflite"), engine="reference")
+    assert caught.value.hint
 
 
 def test_a_broken_import_is_said_with_its_reason(int8, monkeypatch):
