@@ -272,7 +272,7 @@ RUNTIME: list[Mutant] = [
     ),
     *faults_in(
         "runtime/fixed_point",
-        "runtime/test_kernels_linear runtime/test_kernels_elementwise",
+        "runtime/test_fixed_point",
         (
             "a mantissa is cut, not rounded",
             "math.floor(fraction * (1 << 31) + 0.5)",
