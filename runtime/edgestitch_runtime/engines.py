@@ -170,8 +170,9 @@ def _lookup(name: str, artifact: Artifact) -> Engine:
         )
     if not _takes(engine, artifact):
         raise EdgestitchError(
-            f"{name} runs {' and '.join(sorted(engine.precisions or ()))} files only",
-            hint="export it so, or choose another engine",
+            f"{name} runs {' and '.join(sorted(engine.precisions or ()))} files only, and not "
+            f"{artifact.path}",
+            hint="export the model at that precision, or choose another engine",
         )
     if not installed(name):
         raise EdgestitchError(f"the engine {name} is not installed here", hint=engine.install)
