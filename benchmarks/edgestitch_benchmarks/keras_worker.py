@@ -47,12 +47,12 @@ class KerasSubject:
         self._channel = len(shape) == 4
         self._output = _CALLS[command["engine"]](self._model)
 
-    def answers(self, images_u8: np.ndarray) -> np.ndarray:
+    def scores(self, images_u8: np.ndarray) -> np.ndarray:
         parts = [
             np.asarray(self._model(self._prepared(images_u8[k : k + _BATCH]), training=False))
             for k in range(0, len(images_u8), _BATCH)
         ]
-        return np.concatenate(parts).argmax(axis=1)
+        return np.concatenate(parts)
 
     def timed(self, images_u8: np.ndarray) -> dict[str, Timed]:
         output, prepared = self._output, self._prepared

@@ -19,6 +19,7 @@ import numpy as np
 
 from edgestitch_runtime.agreement import compare
 from edgestitch_runtime.dataset import Part, read_npy
+from edgestitch_runtime.distance import REFERENCE, Distance, distance
 from edgestitch_runtime.errors import EdgestitchError
 
 from .plans import Plan
@@ -92,10 +93,10 @@ def measure_rows(
                     )
             tell(f"[{number}/{len(plans)}] {one.row.name}: {one.so_far(test.labels)}")
         _time_blocks(measured, effort, tell)
-    reference = next(
-        (m.answers for m in measured if m.row.format == "keras" and m.answers is not None), None
-    )
-    return [m.finished(test.labels, reference) for m in measured]
+    answered = [m for m in measured if m.scores is not None]
+    float_scores = next((m.scores for m in answered if m.row.format == "keras"), None)
+    exact = {m.row.sha256: m.scores for m in answered if m.row.engine == REFERENCE}
+    return [m.finished(test.labels, float_scores, exact.get(m.row.sha256)) for m in measured]
 
 
 class _Measured:
@@ -103,7 +104,7 @@ class _Measured:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.answers: np.ndarray | None = None
+        self.scores: np.ndarray | None = None
         self.kinds: list[str] = []
         self.latencies: dict[str, dict[str, Any]] = {}
         self.worker: WorkerProcess | None = None
@@ -158,17 +159,17 @@ class _Measured:
             python_version=opened["versions"]["python"],
             numpy_version=opened["versions"]["numpy"],
         )
-        output = images.with_name(f"answers-{number}.npy")
+        output = images.with_name(f"scores-{number}.npy")
         answered = worker.ask(
             "answers", timeout_s=effort.patience_s, images=str(images), output=str(output)
         )
-        self.answers = _read_answers(output, n)
+        self.scores = _read_scores(output, n)
         self.kinds = answered["kinds"]
 
     def so_far(self, truth: np.ndarray) -> str:
-        if self.worker is None or self.answers is None:
+        if self.worker is None or self.scores is None:
             return f"{self.row.status}: {self.row.reason}"
-        right = int((self.answers == truth).sum())
+        right = int((self.scores.argmax(axis=1) == truth).sum())
         return (
             f"{100 * right / len(truth):.2f} % of {len(truth):,}, "
             f"cold start {self.row.cold_start_ms:,.0f} ms"
@@ -184,13 +185,19 @@ class _Measured:
             runs=math.ceil(effort.min_runs / effort.blocks),
         )
 
-    def finished(self, truth: np.ndarray, reference: np.ndarray | None) -> Row:
+    def finished(
+        self, truth: np.ndarray, float_scores: np.ndarray | None, exact: np.ndarray | None
+    ) -> Row:
+        """The row, compared with the float model and, where `exact` is given, with `reference`."""
         row = self.row
-        if self.answers is None:
+        if self.scores is None:
             return row
-        row = replace(row, accuracy=float((self.answers == truth).mean()), n=len(truth))
-        if reference is not None and reference is not self.answers:
-            agreement = compare(truth, reference, self.answers)
+        answers = self.scores.argmax(axis=1)
+        row = replace(row, accuracy=float((answers == truth).mean()), n=len(truth))
+        if exact is not None and exact is not self.scores:
+            row = replace(row, distance=_distance(self.scores, exact))
+        if float_scores is not None and float_scores is not self.scores:
+            agreement = compare(truth, float_scores.argmax(axis=1), answers)
             row = replace(
                 row,
                 changed=agreement.changed,
@@ -211,16 +218,23 @@ class _Measured:
         )
 
 
-def _read_answers(path: Path, n: int) -> np.ndarray:
+def _read_scores(path: Path, n: int) -> np.ndarray:
     try:
-        answers = read_npy(path.name, path.read_bytes())
+        scores = read_npy(path.name, path.read_bytes())
     except (OSError, EdgestitchError):
         raise RowFailed("the worker did not write its answers to the test images") from None
-    if answers.shape != (n,) or answers.dtype.kind not in "iu":
+    if scores.ndim != 2 or len(scores) != n or not scores.size or scores.dtype.kind not in "iuf":
         raise RowFailed(
-            f"the worker wrote {answers.dtype} of shape {answers.shape}, not {n} classes"
+            f"the worker wrote {scores.dtype} of shape {scores.shape}, not scores of {n} images"
         )
-    return answers
+    return scores
+
+
+def _distance(scores: np.ndarray, exact: np.ndarray) -> Distance | None:
+    try:
+        return distance(scores, exact)
+    except ValueError:  # an engine that gives another shape or dtype has no steps to count
+        return None
 
 
 def _time_blocks(measured: Sequence[_Measured], effort: Effort, tell: Tell) -> None:

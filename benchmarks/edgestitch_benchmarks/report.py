@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgestitch_runtime.distance import Distance
+
 REPORT_SCHEMA = 1
 OK, FAILED, ABSENT = "ok", "failed", "absent"
 
@@ -28,8 +30,9 @@ class Row:
 
     `accuracy` is a share, 0..1, of `n` test images. `drop_pp` and its 95 % interval are percentage
     points against the float model; they, the flips and the McNemar p-value are None in the row of
-    the float model itself. `latency_us` is the whole `classify` call, `bare_latency_us` the
-    engine's own. `images_per_s` is one image at a time. MB are 10**6 bytes.
+    the float model itself. `distance` is that of the row's scores from those of the same file on
+    the engine `reference`: of int8 TFLite alone. `latency_us` is the whole `classify` call,
+    `bare_latency_us` the engine's own. `images_per_s` is one image at a time. MB are 10**6 bytes.
     """
 
     artifact: str
@@ -51,6 +54,7 @@ class Row:
     flips_lost: int | None = None
     flips_won: int | None = None
     mcnemar_p: float | None = None
+    distance: Distance | None = None
     latency_us: LatencyUs | None = None
     bare_latency_us: LatencyUs | None = None
     images_per_s: float | None = None

@@ -10,7 +10,11 @@ from .report import OK, Report, Row
 
 MISSING = "-"
 _LEAST_P = 1e-12
-DROP_MEANS = "Drop and flips (lost/won) compare with the float Keras model on the same images."
+COMPARISONS = (
+    "Drop and flips (lost/won) compare with the float Keras model on the same images; the distance "
+    "(equal/step/flips) of int8 TFLite with the same file on the engine reference: rows of equal "
+    "scores, the largest difference of a score in steps, top-1 answers that are others."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,14 @@ def drop(row: Row) -> str:
     return f"{row.drop_pp:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def from_reference(row: Row) -> str:
+    """Rows equal / largest step / flips, of the row's scores beside those of `reference`."""
+    found = row.distance
+    if found is None:
+        return MISSING
+    return f"{found.rows_equal:,}/{found.largest_step}/{found.flips}"
+
+
 def _or_missing(write: Callable[..., str], value: object) -> str:
     return MISSING if value is None else write(value)
 
@@ -76,6 +88,7 @@ FLIPS = Column(
     cell=lambda r: MISSING if r.flips_lost is None else f"{r.flips_lost}/{r.flips_won}",
 )
 MCNEMAR = Column(heading="McNemar p", cell=lambda r: _or_missing(p_value, r.mcnemar_p))
+DISTANCE = Column(heading="equal/step/flips", cell=from_reference)
 P50 = Column(heading="p50 us", cell=_latency("p50"))
 P90 = Column(heading="p90 us", cell=_latency("p90"))
 P99 = Column(heading="p99 us", cell=_latency("p99"))
@@ -91,7 +104,7 @@ COLD = Column(heading="cold start ms", cell=lambda r: _or_missing(_WHOLE, r.cold
 MEMORY = Column(heading="memory MB", cell=lambda r: _or_missing(_WHOLE, r.peak_rss_mb))
 
 COLUMNS = (
-    ARTIFACT, ENGINE, SIZE, ACCURACY, DROP, FLIPS, MCNEMAR,
+    ARTIFACT, ENGINE, SIZE, ACCURACY, DROP, FLIPS, MCNEMAR, DISTANCE,
     P50, P90, P99, RUNS, BARE, PER_SECOND, COLD, MEMORY,
 )  # fmt: skip
 
@@ -136,6 +149,7 @@ def as_text(report: Report, *, width: int) -> str:
     short = _short(report)
     accuracy = (
         short, ENGINE, SIZE, _renamed(ACCURACY, "acc %"), DROP, FLIPS, MCNEMAR,
+        _renamed(DISTANCE, "distance"),
     )  # fmt: skip
     speed = (
         P50, P90, P99, RUNS, _renamed(BARE, "bare us"), PER_SECOND,
@@ -147,7 +161,7 @@ def as_text(report: Report, *, width: int) -> str:
     body = next(
         (tables for tables in (one, two) if max(len(x) for t in tables for x in t) <= width), blocks
     )
-    lines = [heading(report), "", *report.timed, DROP_MEANS]
+    lines = [heading(report), "", *report.timed, COMPARISONS]
     lines = [part for line in lines for part in _wrapped(line, width)]
     for table in body:
         lines += ["", *table]

@@ -11,7 +11,7 @@ from edgestitch_runtime.writing import write_file
 
 from . import pictures
 from .report import Report
-from .table import COLUMNS, DROP_MEANS, MISSING, heading, reasons
+from .table import COLUMNS, COMPARISONS, MISSING, heading, reasons
 
 FILES = ("report.json", "report.md", "report.html")
 
@@ -68,7 +68,7 @@ def as_markdown(report: Report) -> str:
         line(["---:" if column.number else "---" for column in COLUMNS]),
         *(line([column.cell(row) for column in COLUMNS]) for row in report.rows),
         "",
-        DROP_MEANS,
+        COMPARISONS,
         "",
     ]
     if reasons(report):
@@ -103,7 +103,7 @@ def as_html(report: Report) -> str:
         report=report,
         heading=heading(report),
         missing=MISSING,
-        drop_means=DROP_MEANS,
+        comparisons=COMPARISONS,
         columns=COLUMNS,
         reasons=reasons(report),
         hashes=_hashes(report),

@@ -184,8 +184,18 @@ def _as_text(exported: Exported) -> str:
         f"  {found.changed} answers changed ({100 * found.changed / found.n:.2f} %): "
         f"{found.lost} lost, {found.won} won, exact McNemar p = {found.mcnemar_p:.3g}\n"
         f"  drop {found.drop_pp:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, "
-        f"one-sided upper bound {found.drop_upper_pp:+.2f}"
+        f"one-sided upper bound {found.drop_upper_pp:+.2f}{_beside_reference(exported)}"
     )
+
+
+def _beside_reference(exported: Exported) -> str:
+    from edgestitch_runtime.distance import Distance
+
+    if isinstance(exported.distance, Distance):
+        return f"\n  distance from reference: {exported.distance.line()}"
+    if (exported.format, exported.precision) == ("tflite", "int8"):
+        return f"\n  reference cannot run it: {exported.distance.reason}"
+    return ""
 
 
 def _slow(name: str, found: Slowdown) -> str:

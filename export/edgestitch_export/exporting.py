@@ -9,20 +9,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgestitch_runtime.agreement import Agreement, compare
-from edgestitch_runtime.card import CARD_SCHEMA, read_artifact
-from edgestitch_runtime.classifier import Classifier
+from edgestitch_runtime.agreement import Agreement
+from edgestitch_runtime.card import CARD_SCHEMA, Artifact, read_artifact
+from edgestitch_runtime.distance import Distance, NoDistance
 from edgestitch_runtime.errors import EdgestitchError, os_error
-from edgestitch_runtime.native_output import quiet_native_output
+from edgestitch_runtime.inspecting import least_versions
 from edgestitch_runtime.picture import BACKGROUNDS, CONVERSION
 from edgestitch_runtime.run_folder import check_name
 from edgestitch_runtime.writing import write_file
 
 from . import calibration as calibrating
-from .answers import TOLERANCE, as_probabilities
-from .formats import Format, lookup
+from .formats import lookup
+from .judging import judge
 from .slowdown import Slowdown, slowdown
 from .source import Source, open_source
 
@@ -40,6 +38,7 @@ class Exported:
     engine: str
     engine_version: str
     agreement: Agreement  # float model against artifact, on all test images
+    distance: Distance | NoDistance  # of the artifact on this engine from it on `reference`
     card: dict[str, Any]
     slowdown: Slowdown | None  # against float32, of a dynamic artifact that is clearly slower
 
@@ -110,14 +109,16 @@ def export_source(
     content = record.convert(source.rewritten, precision, calibration, source.kind)
     facts = record.read_back(content, precision)
     record.check(facts, precision)
-    card = _card(source, name, format, precision, content, facts, record)
+    card = _card(source, name, format, precision, content, facts)
     if precision == "int8":
         card["calibration"] = calibration.as_json()
     with tempfile.TemporaryDirectory(prefix="edgestitch-export-") as scratch:
         draft = Path(scratch) / f"{name}-{precision}{record.suffix}"
         _write_draft(draft, record.add_card(content, card))
-        agreement, judge = _judge(source, draft, record, precision)
-        card["accuracy"] = _accuracy(agreement, judge)
+        judged = judge(source, draft, engine=record.engine, precision=precision)
+        card["accuracy"] = judged.accuracy()
+        if (format, precision) == ("tflite", "int8"):
+            card["reference"] = judged.beside_reference()
         artifact = record.add_card(content, card)
         _write_draft(draft, artifact)
         if read_artifact(draft).card != card:
@@ -141,9 +142,10 @@ def export_source(
         precision=precision,
         bytes=len(artifact),
         sha256=hashlib.sha256(artifact).hexdigest(),
-        engine=judge.engine,
-        engine_version=judge.engine_version,
-        agreement=agreement,
+        engine=judged.engine,
+        engine_version=judged.engine_version,
+        agreement=judged.agreement,
+        distance=judged.distance,
         card=card,
         slowdown=slower,
     )
@@ -156,10 +158,13 @@ def _card(
     precision: str,
     content: bytes,
     facts: dict[str, Any],
-    record: Format,
 ) -> dict[str, Any]:
     """The card but for accuracy. docs/card.md says what each entry means."""
     dataset = source.dataset
+    digest = hashlib.sha256(content).hexdigest()
+    converted = Artifact(
+        path=Path(name), format=format_, content=content, weights_sha256=digest, card=None
+    )
     card: dict[str, Any] = {
         "schema": CARD_SCHEMA,
         "name": name,
@@ -177,7 +182,7 @@ def _card(
         "operators": facts["operators"],
         "hashes": {
             "source_model": source.model_sha256,
-            "weights": hashlib.sha256(content).hexdigest(),
+            "weights": digest,
         },
         "data": {
             "name": dataset.name,
@@ -190,7 +195,11 @@ def _card(
             "split_seed": source.split["seed"],
         },
         "versions": _versions(format_),
-        "least_engines": record.least_engines(facts),
+        "least_engines": {
+            least.engine: least.version
+            for least in least_versions(converted)
+            if least.version is not None
+        },
     }
     if "float_operators" in facts and precision == "int8":
         card["float_operators"] = facts["float_operators"]
@@ -202,57 +211,6 @@ def _write_draft(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise os_error(f"write a draft of {path.name} to {path.parent}", error) from None
-
-
-def _judge(
-    source: Source, draft: Path, record: Format, precision: str
-) -> tuple[Agreement, Classifier]:
-    """Classifies every test image with the draft, through the runtime and nothing else."""
-    with quiet_native_output():  # an engine says which delegate it made
-        classifier = Classifier.open(draft, engine=record.engine)
-    dataset = source.dataset
-    try:
-        rows = classifier.probabilities(dataset.test.images_u8)
-    except Exception as error:  # each engine raises what it likes
-        raise EdgestitchError(
-            f"{record.engine} opens the {precision} artifact but cannot run it: {error}",
-            hint="nothing was written; a layer of this model does not run in batches",
-            exit_code=1,
-        ) from None
-    expected = as_probabilities(source.float_rows, source.kind)
-    furthest = float(np.abs(rows - expected).max())
-    if not furthest <= (TOLERANCE if precision == "float32" else 1):  # also for nan
-        raise EdgestitchError(
-            f"the {precision} artifact answers probabilities that are {furthest:.3g} away from the "
-            "float model's",
-            hint="the converter changed the model: compare it layer by layer",
-            exit_code=1,
-        )
-    answers = classifier.scores(dataset.test.images_u8).argmax(axis=1)
-    return compare(dataset.test.labels, source.float_rows.argmax(axis=1), answers), classifier
-
-
-def _accuracy(agreement: Agreement, judge: Classifier) -> dict[str, Any]:
-    low, high = agreement.drop_interval_pp
-    return {
-        "float": {
-            "correct": agreement.float_correct,
-            "n": agreement.n,
-            "engine": f"keras {version('keras')}",
-        },
-        "artifact": {
-            "correct": agreement.artifact_correct,
-            "n": agreement.n,
-            "engine": f"{judge.engine} {judge.engine_version}",
-        },
-        "changed": agreement.changed,
-        "lost": agreement.lost,
-        "won": agreement.won,
-        "drop_pp": round(agreement.drop_pp, 6),
-        "drop_interval_pp": [round(low, 6), round(high, 6)],
-        "drop_upper_pp": round(agreement.drop_upper_pp, 6),
-        "mcnemar_p": round(agreement.mcnemar_p, 9),
-    }
 
 
 def _versions(format_: str) -> dict[str, str]:

@@ -26,7 +26,6 @@ class Format:
     read_back: Callable[[bytes, str], dict[str, Any]]
     check: Callable[[dict[str, Any], str], None]
     add_card: Callable[[bytes, dict[str, Any]], bytes]
-    least_engines: Callable[[dict[str, Any]], dict[str, str]]
 
 
 def _add_onnx_card(content: bytes, card: dict[str, Any]) -> bytes:
@@ -45,7 +44,6 @@ FORMATS: dict[str, Format] = {
         read_back=lambda content, precision: tflite_format.read_back(content),
         check=tflite_format.check,
         add_card=append_to_tflite,
-        least_engines=tflite_format.least_engines,
     ),
     "onnx": Format(
         suffix=".onnx",
@@ -54,7 +52,6 @@ FORMATS: dict[str, Format] = {
         read_back=onnx_contract.read_back,
         check=onnx_contract.check,
         add_card=_add_onnx_card,
-        least_engines=lambda facts: {"onnxruntime": onnx_format.LEAST_ONNXRUNTIME},
     ),
 }
 

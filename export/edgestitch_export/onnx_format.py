@@ -25,7 +25,6 @@ from .onnx_canonical import canonical
 from .pairs import hint_for
 
 OPSET = 17  # the newest that ONNX Runtime 1.12 reads, by its compatibility table
-LEAST_ONNXRUNTIME = "1.12.0"
 SHAPE_ONLY = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"}
 PROBABILITY_SCALE = np.float32(1 / 255)  # uint8 probabilities: 0..255 are 0..1
 

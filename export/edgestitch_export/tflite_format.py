@@ -60,8 +60,8 @@ def read_back(flatbuffer: bytes) -> dict[str, Any]:
     """What a TFLite file holds, read from its bytes, for the card and for `check`.
 
     `operators` in order, those that take a shape computed at run time as `shaped_at_run_time`,
-    `tensor_types` (a set as a sorted list), `input` and `output` with shape, dtype, scale and zero
-    point, and `min_runtime_version` as the converter recorded it.
+    `tensor_types` (a set as a sorted list), and `input` and `output` with shape, dtype, scale and
+    zero point.
     """
     model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
     if len(model.subgraphs) != 1:
@@ -78,7 +78,6 @@ def read_back(flatbuffer: bytes) -> dict[str, Any]:
         "tensor_types": sorted({_TYPES[t.type] for t in graph.tensors}),
         "input": _describe(graph.tensors[graph.inputs[0]]),
         "output": _describe(graph.tensors[graph.outputs[0]]),
-        "min_runtime_version": _min_runtime_version(model),
     }
 
 
@@ -101,11 +100,6 @@ def check(facts: dict[str, Any], precision: str) -> None:
             f"{', '.join(facts['shaped_at_run_time'])} takes a shape that is computed at run time",
             facts,
         )
-
-
-def least_engines(facts: dict[str, Any]) -> dict[str, str]:
-    """The least engine versions, from the converter's own record of operator versions."""
-    return {"litert": "1.0.0", "tflite-runtime": facts["min_runtime_version"] or "unknown"}
 
 
 def _shaped_at_run_time(graph: Any, operators: list[str]) -> list[str]:
@@ -132,14 +126,6 @@ def _quantization(parameters: Any) -> tuple[float | None, int | None]:
     if parameters is None or parameters.scale is None:
         return None, None
     return float(parameters.scale[0]), int(parameters.zeroPoint[0])
-
-
-def _min_runtime_version(model: Any) -> str:
-    for entry in model.metadata or []:
-        if entry.name == b"min_runtime_version":
-            data = model.buffers[entry.buffer].data
-            return bytes(data).rstrip(b"\0").decode()
-    return ""
 
 
 def _broken(message: str, facts: dict[str, Any]) -> EdgestitchError:

@@ -18,7 +18,7 @@ from typing import Any
 
 from .array_files import read_regular
 from .errors import EdgestitchError
-from .json_shape import count, labels, misfit, null, number, sha256, word
+from .json_shape import Shape, count, labels, misfit, null, number, sha256, word
 
 CARD_SCHEMA = 1
 CARD_FILE = "edgestitch.json"
@@ -27,6 +27,7 @@ ONNX_KEY = "edgestitch"
 MAX_ARTIFACT_BYTES = 256 << 20
 FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
 _ONNX_METADATA_FIELD = 14  # ModelProto.metadata_props in onnx.proto
+_MOST_DIGITS = 20  # of a whole number: what has hundreds is no float any more
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: artifacts carry no timestamps
 _TENSOR = {
     "shape": [(null, count)],
@@ -54,7 +55,18 @@ _ACCURACY = {
     "artifact": _COUNTED,
     "changed": count,
     "drop_pp": number,
-    "drop_interval_pp": [number],
+    "drop_interval_pp": lambda v: isinstance(v, list) and len(v) == 2 and all(map(number, v)),
+}
+_DISTANCE = {"n": count, "rows_equal": count, "largest_step": count, "flips": count}
+_REFERENCE = (
+    {"engine": word, "refuses": word},
+    {"engine": word, "distances": lambda v: _each(v, _DISTANCE)},
+)
+_OPTIONAL = {
+    "accuracy": _ACCURACY,
+    "calibration": (null, {"count": count, "seed": count}),
+    "float_operators": (null, [word]),
+    "reference": _REFERENCE,
 }
 
 
@@ -151,6 +163,9 @@ def _read_tflite(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | No
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if CARD_FILE not in archive.namelist():
                 return content[:start], None
+            # What is compressed may unpack to anything, and breaks in the packer's own errors.
+            if archive.getinfo(CARD_FILE).compress_type != zipfile.ZIP_STORED:
+                raise _damaged_card(path, "it is compressed")
             text = archive.read(CARD_FILE)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
         raise _damaged_card(path, "its zip cannot be read") from None
@@ -230,7 +245,7 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
 
 def _parse_card(path: Path, text: bytes) -> dict[str, Any]:
     try:
-        card = json.loads(text.decode())
+        card = json.loads(text.decode(), parse_int=_whole_number)
     except (ValueError, RecursionError):
         raise _damaged_card(path, "it is no JSON") from None
     schema = card.get("schema") if isinstance(card, dict) else None
@@ -242,10 +257,17 @@ def _parse_card(path: Path, text: bytes) -> dict[str, Any]:
     return card
 
 
+def _whole_number(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
 def _check_card(path: Path, card: dict[str, Any], format_: str, digest: str) -> None:
     wrong = misfit(card, _SHAPE)
-    if wrong is None and "accuracy" in card:
-        wrong = misfit(card["accuracy"], _ACCURACY, "accuracy")
+    for entry, shape in _OPTIONAL.items():
+        if wrong is None and entry in card:
+            wrong = misfit(card[entry], shape, entry)
     if wrong is None and (card["format"] != format_ or card.get("schema") != CARD_SCHEMA):
         wrong = "format or schema"
     if wrong:
@@ -255,6 +277,11 @@ def _check_card(path: Path, card: dict[str, Any], format_: str, digest: str) -> 
             f"{path} was altered after its export: its weights do not match the hash in its card",
             hint="copy it again from where it was exported, or export it again",
         )
+
+
+def _each(value: Any, shape: Shape) -> bool:
+    """Whether `value` is an object, and each value in it fits `shape`."""
+    return isinstance(value, dict) and all(misfit(one, shape) is None for one in value.values())
 
 
 def _damaged_card(path: Path, why: str) -> EdgestitchError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from .distance import Distance
 from .file_facts import EndTensor, FileFacts
 from .inspecting import ONNX_HINT, WITHOUT_ONNX, Inspection
 
@@ -142,6 +143,12 @@ def _card_rows(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"{accuracy['drop_pp']:+.2f} points ({low:+.2f} to {high:+.2f}), "
             f"{accuracy['changed']} answers changed",
         )
+    reference = card.get("reference")
+    if reference:
+        if "refuses" in reference:
+            yield "distance", f"none: {reference['refuses']}"
+        for engine, counted in reference.get("distances", {}).items():
+            yield "distance", f"{engine} from {reference['engine']}: {Distance(**counted).line()}"
     data = card.get("data")
     if data:
         yield "data", f"{data['name']}, {data['counts']}"

@@ -112,6 +112,16 @@ def inspect_artifact(path: str | Path, *, data: str | Path | None = None) -> Ins
     )
 
 
+def least_versions(artifact: Artifact) -> tuple[LeastVersion, ...]:
+    """The least engine versions that run the file, from its operators or its operator set.
+
+    Empty for an ONNX file where the onnx package is not installed. Raises EdgestitchError when the
+    file is damaged.
+    """
+    _, facts = _facts(artifact)
+    return () if facts is None else facts.least_versions
+
+
 def count_ties(artifact: Artifact, data: Path) -> Ties:
     """Classifies the test images of the data set at `data` and counts those tied at the top."""
     from .classifier import Classifier

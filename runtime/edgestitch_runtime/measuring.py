@@ -12,6 +12,7 @@ import numpy as np
 from . import machine, timing
 from .classifier import Classifier
 from .dataset import find_recorded
+from .distance import Distance, NoDistance, from_reference
 from .errors import EdgestitchError
 from .native_output import quiet_native_output
 from .run_folder import read_run
@@ -19,6 +20,7 @@ from .timing import Latency, Timed
 from .worker import read_images
 
 PROFILE_SCHEMA = 1
+COMPARED_IMAGES = 1000  # with `reference`, which takes a millisecond for one on a fast machine
 TIMED = (
     "bare: the engine's own call on input it can take as it is: set, invoke, get.",
     "classify: from a uint8 image to label and index, the bare call inside; not the confidence,",
@@ -29,7 +31,10 @@ TIMED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What one artifact costs on one engine here. `timer_ns` lies inside every sample."""
+    """What one artifact costs on one engine here. `timer_ns` lies inside every sample.
+
+    `distance` is that of its answers, as they were timed, from the engine `reference`.
+    """
 
     artifact: str
     sha256: str
@@ -39,6 +44,7 @@ class Profile:
     images: str
     bare: Latency
     classify: Latency
+    distance: Distance | NoDistance
     timer_ns: float
     numpy_version: str
     machine: machine.Machine
@@ -66,6 +72,7 @@ def profile(
 
     Without `images`, those of the run that the artifact lies in, else generated pixels; the result
     says which. Both calls get at least `min_seconds` and `min_runs` each, in alternating blocks.
+    Before that, the answers to at most COMPARED_IMAGES of them are compared with `reference`.
     Raises EdgestitchError when artifact, engine or images cannot be used. What an engine prints
     while it opens the artifact is dropped: for this the process's stdout and stderr are redirected.
     """
@@ -80,7 +87,8 @@ def profile(
         pixels, origin = _images(artifact, images, classifier.shape)
         inputs = list(pixels[: timing.CYCLED_IMAGES])
         prepare, call = classifier.bare()
-        classifier.classify(inputs[0])
+        compared = pixels[:COMPARED_IMAGES]
+        scores = [classifier.classify(image).scores.reshape(-1) for image in compared]
         latencies = timing.interleaved(
             {
                 "bare": Timed(call=call, inputs=[prepare(image) for image in inputs]),
@@ -98,6 +106,7 @@ def profile(
             images=f"{len(inputs)} {origin}",
             bare=latencies["bare"],
             classify=latencies["classify"],
+            distance=from_reference(classifier, compared, np.stack(scores)),
             timer_ns=timing.timer_ns(),
             numpy_version=np.__version__,
             machine=machine.describe(),

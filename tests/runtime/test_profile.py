@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgestitch_runtime import measuring
+from edgestitch_runtime import Classifier, measuring
 from edgestitch_runtime.cli import main
+from edgestitch_runtime.dataset import find_recorded
+from edgestitch_runtime.run_folder import read_run
 
 
 @pytest.fixture
@@ -62,6 +64,48 @@ def test_an_artifact_on_its_own_is_timed_with_generated_pixels_and_says_so(
     assert main(["profile", str(alone), "--min-seconds", "0.02"]) == 0
     captured = capsys.readouterr()
     assert "generated pixels" in captured.out and "notice" in captured.err
+
+
+def test_litert_is_as_far_from_the_reference_as_counted_by_hand(
+    artifact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--min-seconds", "0.02", "--engine", "litert"]
+    assert main(["profile", str(artifact), *flags, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["distance"]
+    test = find_recorded(read_run(artifact.parent.parent).record["data"]).test
+    rows = []
+    for engine in ("litert", "reference"):
+        with Classifier.open(artifact, engine=engine) as classifier:
+            rows.append([r.scores.ravel().tolist() for r in classifier.classify(test.images_u8)])
+    pairs = list(zip(*(part[:1000] for part in rows), strict=True))
+    steps = [abs(x - y) for a, b in pairs for x, y in zip(a, b, strict=True)]
+    assert told == {
+        "n": min(1000, len(test.labels)),
+        "rows_equal": sum(a == b for a, b in pairs),
+        "largest_step": max(steps),
+        "flips": sum(a.index(max(a)) != b.index(max(b)) for a, b in pairs),
+    }
+    assert main(["profile", str(artifact), *flags]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("distance"))
+    assert f"{told['rows_equal']:,} of {told['n']:,} rows equal" in line and len(line) <= 80
+
+
+@pytest.mark.parametrize(
+    ("pattern", "engine", "why"),
+    [
+        ("*-int8.tflite", "reference", "it is the reference"),
+        ("*-float32.tflite", "litert", "float32"),
+        ("*-int8.onnx", "onnxruntime", "does not run onnx"),
+    ],
+)
+def test_where_there_is_no_distance_the_profile_says_why(
+    mini_run: Path, pattern: str, engine: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next((mini_run / "export").glob(pattern))
+    assert main(["profile", str(path), "--engine", engine, "--min-seconds", "0.02"]) == 0
+    told = capsys.readouterr().out
+    line = next(x for x in told.splitlines() if x.startswith("no distance from reference: "))
+    assert why in line and str(path.parent) not in line
 
 
 def test_named_images_are_used(artifact: Path, tmp_path: Path) -> None:
