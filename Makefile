@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MEMBERS := train export runtime benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check unit mutants figures networks pretrained wheels clean
+.PHONY: help setup lock demo test check unit mutants figures networks emulated pretrained wheels clean
 
 help: ## list the targets
 	@echo "edgestitch: make TARGET"
@@ -48,13 +48,16 @@ check: setup ## ruff and pyright
 	$(BIN)/pyright --pythonpath $(BIN)/python --pythonversion 3.10 runtime
 
 unit: setup ## pytest without lint
-	$(BIN)/python -m pytest -m "not slow and not trainings"
+	$(BIN)/python -m pytest -m "not slow and not trainings and not emulated"
 
 figures: setup ## the figures of README that take minutes: accuracy over seeds, drop of each export, the classify ratio
 	$(BIN)/python -m pytest -m slow -s
 
 networks: setup ## train dscnn twice and dscnn-l once in full, and print their figures (about 45 minutes on two cores)
 	$(BIN)/python -m pytest -m trainings -s
+
+emulated: setup ## the runtime on emulated Arm machines, with Debian's Python there (wants qemu-user-static; 6 to 12 minutes)
+	EDGESTITCH_NO_SKIP=1 $(BIN)/python -m pytest -m emulated tests/emulated
 
 pretrained: setup ## train the models that ship anew, from Fashion-MNIST (about 40 minutes on two cores)
 	$(BIN)/python train/make_pretrained.py

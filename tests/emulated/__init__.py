@@ -1,0 +1,1 @@
+"""The runtime on other machines' Debian, under qemu's user mode emulation: `make emulated`."""
