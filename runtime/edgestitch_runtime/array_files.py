@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,8 @@ def read_regular(path: Path, *, limit: int = MAX_BYTES) -> bytes:
                 f"{path} is a device or a pipe, no file", hint="name a file, or - for a pipe"
             )
         with path.open("rb") as stream:
-            content = stream.read(limit + 1)
+            # Not limit + 1 at once: so much memory would be asked for, whatever the file has.
+            content = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
     except OSError as error:
         raise os_error(f"read {path}", error) from None
     if len(content) > limit:

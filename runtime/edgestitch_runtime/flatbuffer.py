@@ -70,6 +70,8 @@ class Table:
         """Where the field of `slot` stands; None when the table does not have it."""
         vtable = self.position - _read(self.content, self.position, "i")
         size = _read(self.content, vtable, "H")
+        if size < 4 or size % 2:
+            raise Damaged(f"a vtable of {size} bytes")
         entry = 4 + 2 * slot
         if entry + 2 > size:
             return None

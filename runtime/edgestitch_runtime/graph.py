@@ -65,6 +65,7 @@ def integer_graph(model: TfliteModel, name: str) -> IntegerGraph:
             hint="only classifiers with one input and one output can be run",
         )
     source, target = model.tensors[model.inputs[0]], model.tensors[model.outputs[0]]
+    _check_writers(model, name)
     computed = {source.index}
     nodes = []
     _check_shape(source, source.shape, name)
@@ -77,6 +78,23 @@ def integer_graph(model: TfliteModel, name: str) -> IntegerGraph:
             f"{name} does not compute its output from its input", hint="export it again"
         )
     return IntegerGraph(input=source, output=target, nodes=tuple(nodes))
+
+
+def _check_writers(model: TfliteModel, name: str) -> None:
+    """Raises EdgestitchError where a tensor is given twice, by whatever operators.
+
+    LiteRT plans a tensor's memory for one writer, and gives it to others behind the last reader.
+    """
+    given = set(model.inputs)
+    for operator in model.operators:
+        for k in operator.outputs:
+            if k in given or model.tensors[k].constant:
+                raise EdgestitchError(
+                    f"{name}: operator {operator.index}, {operator.name}, gives tensor {k}, which "
+                    "is there before it",
+                    hint="the file is damaged: export or copy it again",
+                )
+            given.add(k)
 
 
 def _needed(model: TfliteModel) -> list[Operator]:
@@ -151,6 +169,11 @@ def _check_shape(tensor: Tensor, shape: tuple[int, ...], where: str) -> None:
             f"{where}: tensor {tensor.index} has the shape {tensor.shape}, expected {shape} with a "
             "leading 1, computed",
             hint="models are run at a batch size of 1, or a free one",
+        )
+    if tensor.variable:
+        raise EdgestitchError(
+            f"{where}: tensor {tensor.index} is a variable, which outlives a run",
+            hint="only models that keep nothing from one image to the next can be run",
         )
     if math.prod(shape) > MOST_ELEMENTS:
         raise EdgestitchError(

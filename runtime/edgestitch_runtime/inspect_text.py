@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 from .distance import Distance
@@ -147,8 +148,10 @@ def _card_rows(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if reference:
         if "refuses" in reference:
             yield "distance", f"none: {reference['refuses']}"
+            reference = {}
         for engine, counted in reference.get("distances", {}).items():
-            yield "distance", f"{engine} from {reference['engine']}: {Distance(**counted).line()}"
+            known = {field.name: counted[field.name] for field in fields(Distance)}
+            yield "distance", f"{engine} from {reference['engine']}: {Distance(**known).line()}"
     data = card.get("data")
     if data:
         yield "data", f"{data['name']}, {data['counts']}"

@@ -1,4 +1,4 @@
-"""Kernels of AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
+"""Kernels of AVERAGE_POOL_2D, MAX_POOL_2D, MEAN and REDUCE_MAX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .fixed_point import multiplier_of
-from .operator_fields import clamp_of, mean_axes, operand, scale_of, window_of, zero_point_of
+from .operator_fields import clamp_of, operand, reduced_axes, scale_of, window_of, zero_point_of
 from .requantize import Sums, Target, exact_float, rounded_twice
 from .sliding_window import bordered, shifted
 
@@ -59,7 +59,7 @@ def mean(node: Node) -> Kernel:
     Source: QuantizedMeanOrSum in tflite/kernels/internal/reference/reduce.h.
     """
     source = operand(node, 0)
-    axes = mean_axes(node)
+    axes = reduced_axes(node)
     count = math.prod(source.shape[k] for k in axes)
     mantissa, shift = multiplier_of(float(scale_of(source)) / float(scale_of(node.output)))
     by = min(count.bit_length() - 1, 32, 31 + shift)
@@ -76,6 +76,12 @@ def mean(node: Node) -> Kernel:
         return finish(values.sum(axis=axes, dtype=np.int32)).reshape(-1, *shape)
 
     return kernel
+
+
+def reduce_max(node: Node) -> Kernel:
+    """REDUCE_MAX. Source: EvalType in tflite/kernels/reduce.cc: codes as they are."""
+    axes, shape = reduced_axes(node), node.output.shape[1:]
+    return lambda values: values.max(axis=axes).reshape(-1, *shape)
 
 
 def _pool_window(node: Node) -> Window:

@@ -166,13 +166,15 @@ def constant_of(node: Node, position: int) -> np.ndarray:
     return tensor.data
 
 
-def mean_axes(node: Node) -> tuple[int, ...]:
-    """The axes that MEAN averages over, sorted, from 1: never that of the images."""
+def reduced_axes(node: Node) -> tuple[int, ...]:
+    """The axes over which MEAN or REDUCE_MAX goes, sorted, from 1: never that of the images."""
     rank = len(operand(node, 0).shape)
-    axes = [int(k) for k in np.atleast_1d(_integers(node, 1)).ravel()]
-    expect(all(-rank <= k < rank for k in axes), f"the axes {axes} of {rank}")
+    dtype = operand(node, 1).dtype
+    expect(dtype == "int32", f"axes of {dtype}, expected int32")
+    axes = sorted(set(constant_of(node, 1).ravel().tolist()))
+    expect(all(-rank <= k < rank for k in axes), f"the axes {axes[:9]} of {rank}")
     found = tuple(sorted({k % rank for k in axes}))
-    expect(bool(found) and 0 not in found, f"a mean over the axes {found}")
+    expect(bool(found) and 0 not in found, f"the axes {found}")
     return found
 
 

@@ -24,9 +24,9 @@ from .operator_fields import (
     factors_of,
     int8_input,
     int8_output,
-    mean_axes,
     operand,
     pair_of,
+    reduced_axes,
     same_quantization,
     scale_of,
     sound,
@@ -70,6 +70,7 @@ def _fully_connected(node: Node) -> Shape:
     expect(node.options["weights_format"] == 0, "shuffled weights")
     _scales(weights, out, axis=0)
     _linear_end(node, out, axis=0)
+    _bias_on_the_scale_of_products(node)
     if node.options["keep_num_dims"]:
         expect(source.shape[-1] == depth, f"{source.shape} into weights {weights.shape}")
         return (*source.shape[:-1], out)
@@ -88,14 +89,25 @@ def _pool(node: Node) -> Shape:
 
 def _mean(node: Node) -> Shape:
     source = int8_input(node, 0)
-    axes = mean_axes(node)
     int8_output(node)
     # What the sum of n codes is scaled by is below 2 * factor / n: n drops out.
     factor = float(scale_of(source)) / float(scale_of(node.output))
     _fits_32_bits(np.array([2 * 255]), np.array([factor]))
+    return _reduced(node, source.shape)
+
+
+def _reduce_max(node: Node) -> Shape:
+    source = int8_input(node, 0)
+    int8_output(node)
+    same_quantization(node, source)  # LiteRT's Prepare takes another; its Eval refuses it
+    return _reduced(node, source.shape)
+
+
+def _reduced(node: Node, shape: Shape) -> Shape:
+    axes = reduced_axes(node)
     if node.options["keep_dims"]:
-        return tuple(1 if k in axes else n for k, n in enumerate(source.shape))
-    return tuple(n for k, n in enumerate(source.shape) if k not in axes)
+        return tuple(1 if k in axes else n for k, n in enumerate(shape))
+    return tuple(n for k, n in enumerate(shape) if k not in axes)
 
 
 def _conv_macs(node: Node) -> int:
@@ -151,6 +163,22 @@ def _linear_end(node: Node, channels: int, *, axis: int) -> None:
     _fits_32_bits(sums, factors_of(node))
 
 
+def _bias_on_the_scale_of_products(node: Node) -> None:
+    """Raises Unsupported for a bias whose scale is not that of what it is added to.
+
+    Source: GetQuantizedConvolutionMultipler in tflite/kernels/kernel_util.cc, for weights of one
+    scale: a bias without one has the scale 0 there.
+    """
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    weights = operand(node, 1).quantization
+    if bias is None or weights is None or weights.per_channel:
+        return
+    found = bias.quantization
+    scale = 0.0 if found is None or found.per_channel else float(found.scales[0])
+    apart = abs(float(scale_of(operand(node, 0))) * float(weights.scales[0]) - scale)
+    expect(apart / float(scale_of(node.output)) <= 0.02, f"a bias at the scale {scale:.3g}")
+
+
 def _fits_32_bits(sums: np.ndarray, factors: np.ndarray) -> None:
     """Raises Unsupported where sums of such magnitudes could leave 32 bits, scaled or not.
 
@@ -170,5 +198,6 @@ RULES: dict[str, Rule] = {
     "AVERAGE_POOL_2D": _POOL,
     "MAX_POOL_2D": _POOL,
     "MEAN": Rule(inputs=(2, 2), infer=_mean),
+    "REDUCE_MAX": Rule(inputs=(2, 2), infer=_reduce_max),
     **POINTWISE_RULES,
 }

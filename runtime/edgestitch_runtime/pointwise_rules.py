@@ -88,6 +88,18 @@ def _reshape(node: Node) -> Shape:
         math.prod(source.shape) == math.prod(node.output.shape),
         f"{source.shape} does not fill {node.output.shape}",
     )
+    if node.operator == "SQUEEZE":
+        left = iter(source.shape)
+        fits = len(node.output.shape) < len(source.shape) and all(
+            n in left for n in node.output.shape
+        )
+        expect(fits, f"{node.output.shape} is not {source.shape} without axes of 1")
+    told = operand(node, 1).data if len(node.inputs) > 1 else None
+    if told is not None and told.dtype == np.int32 and told.ndim == 1:
+        sizes = told.tolist()  # LiteRT goes by these, whatever shape the output has in the file
+        alike = len(sizes) == len(node.output.shape) and sizes.count(-1) < 2
+        pairs = zip(sizes, node.output.shape, strict=alike)
+        expect(alike and all(a in (-1, b) for a, b in pairs), f"{sizes} is not the output's shape")
     return node.output.shape
 
 

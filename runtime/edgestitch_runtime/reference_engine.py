@@ -16,8 +16,9 @@ from .card import Artifact
 from .errors import EdgestitchError
 from .flatbuffer import Damaged
 from .graph import IntegerGraph, Node, integer_graph
-from .operator_fields import scale_of, zero_point_of
+from .operator_fields import MOST_SEEN, scale_of, zero_point_of
 from .reference_kernels import KERNELS, Kernel
+from .sliding_window import elements_seen
 from .tflite_file import Tensor, read_tflite
 
 TOGETHER = 1 << 17  # elements of the largest tensor, of the images computed at once: fits caches
@@ -39,7 +40,9 @@ class ReferenceSession:
             )
         self._steps = steps_of(graph)
         tensors = (graph.input, *(node.output for node in graph.nodes))
-        self._at_once = max(1, TOGETHER // max(math.prod(t.shape) for t in tensors))
+        largest = max(math.prod(tensor.shape) for tensor in tensors)
+        seen = max((elements_seen(node) for node in graph.nodes), default=1)
+        self._at_once = max(1, min(TOGETHER // largest, MOST_SEEN // seen))
         self._source, self._target = graph.input.index, graph.output.index
         self._input_dims = graph.input.shape[1:]
         self.input_shape = (dims[0], dims[1])

@@ -21,6 +21,7 @@ KERNELS: dict[str, Callable[[Node], Kernel]] = {
     "AVERAGE_POOL_2D": kernels_pooling.average_pool,
     "MAX_POOL_2D": kernels_pooling.max_pool,
     "MEAN": kernels_pooling.mean,
+    "REDUCE_MAX": kernels_pooling.reduce_max,
     "ADD": kernels_elementwise.add,
     "SUB": kernels_elementwise.sub,
     "MUL": kernels_elementwise.mul,

@@ -5,11 +5,31 @@ Images are (n, height, width, channels); a Window says size, stride, dilation an
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .operator_fields import Window
+from .operator_fields import Window, operand, pair_of, window_of
+
+if TYPE_CHECKING:
+    from .graph import Node
+
+
+def elements_seen(node: Node) -> int:
+    """How many elements are made of one image on the way: all its windows, or it with its border.
+
+    1 for an operator without windows.
+    """
+    pooled = "filter_height" in node.options
+    if not pooled and node.operator not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+        return 1
+    height, width = pair_of(node, "filter") if pooled else operand(node, 1).shape[1:3]
+    window = window_of(node, (height, width))
+    _, *image, channels = operand(node, 0).shape
+    wide = [n + a + b for n, a, b in zip(image, window.before, window.after, strict=True)]
+    unrolled_too = math.prod(window.out) * height * width if node.operator == "CONV_2D" else 0
+    return channels * max(math.prod(wide), unrolled_too)
 
 
 def bordered(images: np.ndarray, window: Window, fill: int, dtype: Any) -> np.ndarray:

@@ -43,8 +43,9 @@ class Tensor:
     """One tensor. `shape` is at batch 1 as a rule; `signature` has None where a size is free.
 
     `data` is a constant's content in its shape, a read-only view of the file; None for what is
-    computed, and for constants of a dtype that numpy has not. `bytes` is the constant's size,
-    `buffer` where the file holds it: two tensors of equal content may share one.
+    computed, for constants of a dtype that numpy has not, and for those that are packed as sparse.
+    `bytes` is the constant's size, `buffer` where the file holds it: two tensors of equal content
+    may share one. A `variable` keeps its content from one run to the next.
     """
 
     index: int
@@ -56,6 +57,7 @@ class Tensor:
     data: np.ndarray | None
     bytes: int
     buffer: int
+    variable: bool = False
 
     @property
     def constant(self) -> bool:
@@ -142,7 +144,8 @@ def _tensor(index: int, table: Table, buffers: list[np.ndarray | None]) -> Tenso
         raise Damaged(f"tensor {index} names the buffer {place} of {len(buffers)}")
     held = buffers[place]
     data = None
-    if held is not None and len(held) and dtype in _NUMPY:
+    sparse = table.table(6) is not None
+    if held is not None and len(held) and dtype in _NUMPY and not sparse:
         if len(held) != math.prod(shape) * np.dtype(dtype).itemsize:
             raise Damaged(f"tensor {index}, {dtype} {shape}, has {len(held)} bytes")
         data = held.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
@@ -159,6 +162,7 @@ def _tensor(index: int, table: Table, buffers: list[np.ndarray | None]) -> Tenso
         data=data,
         bytes=0 if held is None else len(held),
         buffer=place,
+        variable=bool(table.integer(5, "?")),
     )
 
 

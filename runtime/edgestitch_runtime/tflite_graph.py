@@ -186,7 +186,7 @@ def _numbers(model: TfliteModel, operator: Operator) -> list[str]:
     data = model.tensors[operator.inputs[1]].data
     if data is None or data.size > 16 or data.dtype.kind not in "iu":
         return []
-    if operator.name == "PAD" and data.ndim == 2:
+    if operator.name == "PAD" and data.shape[1:] == (2,):
         return ["by " + " ".join(f"{a}+{b}" for a, b in data.tolist())]
     word = "order" if operator.name == "TRANSPOSE" else "axes" if data.size > 1 else "axis"
     return [f"{word} {', '.join(str(int(k)) for k in np.ravel(data))}"]

@@ -83,6 +83,7 @@ _POOL = Options(
         "activation": Field(5, "b"),
     },
 )
+_REDUCER = Options(27, {"keep_dims": Field(0, "?")})
 # Of the operators whose options say something; the other tables of these are empty.
 OPTIONS = {
     "CONV_2D": Options(
@@ -119,7 +120,8 @@ OPTIONS = {
     "CONCATENATION": Options(10, {"axis": Field(0, "i"), "activation": Field(1, "b")}),
     "ADD": Options(11, {"activation": Field(0, "b")}),
     "MUL": Options(21, {"activation": Field(0, "b")}),
-    "MEAN": Options(27, {"keep_dims": Field(0, "?")}),
+    "MEAN": _REDUCER,
+    "REDUCE_MAX": _REDUCER,
     "SUB": Options(28, {"activation": Field(0, "b")}),
     "LEAKY_RELU": Options(75, {"alpha": Field(0, "f")}),
 }

@@ -1,4 +1,4 @@
-"""What the card of an int8 TFLite says of its engine beside `reference`, counted by LiteRT alone."""
+"""What an int8 TFLite says of its engine beside `reference`, counted by LiteRT alone."""
 
 from __future__ import annotations
 

@@ -6,23 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from edgestitch_runtime.graph import Node
 from edgestitch_runtime.operator_rules import RULES
 from edgestitch_runtime.reference_kernels import KERNELS
 from edgestitch_runtime.tflite_file import read_tflite
+from edgestitch_runtime.tflite_schema import OPTIONS
 from tflite_builder import Op, Spec, build, reference_rows
 
 CODES = np.arange(-128, 128).astype(np.int8).reshape(1, 256)
 PAIRS = (CODES.repeat(256).reshape(1, -1), np.tile(CODES, 256))  # every code with every other
-_OPTIONS = {
-    "ADD": "AddOptions",
-    "CONCATENATION": "ConcatenationOptions",
-    "LEAKY_RELU": "LeakyReluOptions",
-    "MUL": "MulOptions",
-    "SOFTMAX": "SoftmaxOptions",
-    "SUB": "SubOptions",
-}
+_TABLES = {number: name for name, number in vars(schema.BuiltinOptions).items()}
 
 
 def int8(scale: float, zero_point: int, shape: Sequence[int] = (1, 256)) -> Spec:
@@ -48,10 +43,8 @@ def random_codes(rng: np.random.Generator, *shape: int) -> np.ndarray:
 def one_operator(name: str, inputs: Sequence[Spec], output: Spec, **fields: Any) -> bytes:
     """A file of one operator. Its inputs are those of `inputs` that are no constants."""
     places = range(len(inputs))
-    operator = Op(
-        name=name, inputs=places, outputs=[len(inputs)], options=_OPTIONS.get(name, ""),
-        fields=fields,
-    )  # fmt: skip
+    table = _TABLES[OPTIONS[name].union] if name in OPTIONS else ""
+    operator = Op(name=name, inputs=places, outputs=[len(inputs)], options=table, fields=fields)
     return build([operator], [*inputs, output], inputs=[k for k in places if not _held(inputs[k])])
 
 

@@ -57,24 +57,11 @@ def max_pool(rng: np.random.Generator) -> Made:
 
 
 def mean(rng: np.random.Generator) -> Made:
-    rank = int(rng.integers(2, 6))
-    shape = [1, *(_count(rng, 8 if rank < 5 else 4) for _ in range(rank - 1))]
-    over = rng.permutation(np.arange(1, rank))[: _count(rng, rank - 1)].tolist()
-    keeps = _either(rng)
-    out = [1 if k in over else n for k, n in enumerate(shape) if keeps or k not in over]
-    written = [k - rank if _either(rng) else k for k in over]  # an axis may count from the end
-    scale = _scale(rng)
-    like = scale if _either(rng) else scale * math.exp(rng.normal())
-    content = build(
-        [Op(name="MEAN", inputs=(0, 1), outputs=(2,), options="ReducerOptions",
-            fields={"keepDims": keeps}, version=2)],
-        [
-            Spec(shape=shape, scales=scale, zero_points=_zero_point(rng)),
-            Spec(data=np.array([*written, written[0]], np.int32)),
-            Spec(shape=out, scales=like, zero_points=_zero_point(rng)),
-        ],
-    )  # fmt: skip
-    return content, _images(rng, shape)
+    return _reduced(rng, "MEAN")
+
+
+def reduce_max(rng: np.random.Generator) -> Made:
+    return _reduced(rng, "REDUCE_MAX")
 
 
 LAYERS: dict[str, Callable[[np.random.Generator], Made]] = {
@@ -84,7 +71,33 @@ LAYERS: dict[str, Callable[[np.random.Generator], Made]] = {
     "AVERAGE_POOL_2D": average_pool,
     "MAX_POOL_2D": max_pool,
     "MEAN": mean,
+    "REDUCE_MAX": reduce_max,
 }
+
+
+def _reduced(rng: np.random.Generator, name: str) -> Made:
+    """Over axes in any order, counted from either end, one of them said twice."""
+    rank = int(rng.integers(2, 7))
+    shape = [1, *(_count(rng, 8 if rank < 5 else 4) for _ in range(rank - 1))]
+    over = rng.permutation(np.arange(1, rank))[: _count(rng, rank - 1)].tolist()
+    keeps = _either(rng)
+    out = [1 if k in over else n for k, n in enumerate(shape) if keeps or k not in over]
+    written = [k - rank if _either(rng) else k for k in [*over, over[0]]]
+    scale = _scale(rng)
+    zero_point = _zero_point(rng)
+    output = (scale * math.exp(rng.normal()), _zero_point(rng))
+    if name == "REDUCE_MAX" or _either(rng):
+        output = (scale, zero_point)
+    content = build(
+        [Op(name=name, inputs=(0, 1), outputs=(2,), options="ReducerOptions",
+            fields={"keepDims": keeps}, version=2)],
+        [
+            Spec(shape=shape, scales=scale, zero_points=zero_point),
+            Spec(data=np.array(written, np.int32)),
+            Spec(shape=out, scales=output[0], zero_points=output[1]),
+        ],
+    )  # fmt: skip
+    return content, _images(rng, shape)
 
 
 def _layer(

@@ -1,8 +1,9 @@
-"""Layers with weights, pools and MEAN of the `reference` engine, against LiteRT's own."""
+"""Layers with weights, pools and reductions of the `reference` engine, against LiteRT's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.graph import integer_graph
+from edgestitch_runtime.operator_rules import RULES
 from edgestitch_runtime.reference_engine import steps_of
+from edgestitch_runtime.reference_kernels import KERNELS
 from edgestitch_runtime.tflite_file import read_tflite
 from random_layers import LAYERS
 from tflite_builder import Op, Spec, build, reference_rows
 
-NETWORKS = 150  # random ones of each operator
+NETWORKS = 60  # random ones of each operator; whole networks are in test_random_networks.py
 SAME, VALID = 0, 1
 RELU6 = 3
 EVERY_CODE = np.arange(-128, 128).astype(np.int8)
@@ -65,8 +68,25 @@ def layer(
     )
 
 
+def reduction(
+    name: str, axes: np.ndarray, output: Spec, *, image: Sequence[int] = (1, 3, 4, 5)
+) -> bytes:
+    """A file of one reduction, of scale 0.5 and zero point 3."""
+    return build(
+        [Op(name=name, inputs=(0, 1), outputs=(2,), options="ReducerOptions", version=2)],
+        [Spec(shape=image, scales=0.5, zero_points=3), Spec(data=axes), output],
+    )
+
+
 def codes(shape: Sequence[int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
+
+
+def test_every_operator_has_a_kernel_and_a_test_that_names_it() -> None:
+    here = Path(__file__).parent
+    tests = "".join(p.read_text() for p in [here / "random_layers.py", *here.glob("test_kernels*")])
+    assert RULES.keys() == KERNELS.keys()
+    assert [name for name in RULES if f'"{name}"' not in tests] == []
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -200,3 +220,31 @@ def test_mean_puts_the_number_of_elements_into_the_factor(size: int) -> None:
         ],
     )
     check_equal(content, codes((20, size, 3), size))
+
+
+@pytest.mark.parametrize(("scale", "zero_point"), [(0.25, 3), (0.5, 4)])
+def test_a_maximum_in_other_codes_is_refused_as_by_litert(scale: float, zero_point: int) -> None:
+    output = Spec(shape=(1, 5), scales=scale, zero_points=zero_point)
+    content = reduction("REDUCE_MAX", np.array([1, 2], np.int32), output)
+    with pytest.raises(RuntimeError, match="failed to invoke"):
+        reference_rows(content, codes((2, 3, 4, 5)))
+    with pytest.raises(EdgestitchError, match="quantized differently"):
+        ours(content, codes((2, 3, 4, 5)))
+
+
+@pytest.mark.parametrize("name", ["MEAN", "REDUCE_MAX"])
+def test_axes_that_litert_refuses_are_refused(name: str) -> None:
+    output = Spec(shape=(1, 5), scales=0.5, zero_points=3)
+    for axes in (np.array([1, 2], np.int64), np.array([1, 4], np.int32)):
+        with pytest.raises(RuntimeError, match="failed to prepare"):
+            reference_rows(reduction(name, axes, output), codes((2, 3, 4, 5)))
+        with pytest.raises(EdgestitchError, match=r"int64, expected int32|the axes \[1, 4\] of 4"):
+            ours(reduction(name, axes, output), codes((2, 3, 4, 5)))
+
+
+@pytest.mark.parametrize("name", ["MEAN", "REDUCE_MAX"])
+def test_a_reduction_that_would_mix_the_images_of_a_batch_is_refused(name: str) -> None:
+    output = Spec(shape=(1, 5), scales=0.5, zero_points=3)
+    content = reduction(name, np.array([0], np.int32), output, image=(1, 1, 5))
+    with pytest.raises(EdgestitchError, match=r"the axes \(0,\)"):
+        ours(content, codes((2, 1, 5)))
