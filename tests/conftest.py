@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +135,32 @@ def fashion_mnist() -> Path:
     if not (FASHION_MNIST / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip("Debian's package dataset-fashion-mnist is not installed")
     return FASHION_MNIST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """A shipped model as int8 TFLite; `laid` and `made` are the JSON of train and of export."""
+
+    path: Path
+    laid: dict[str, Any]
+    made: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def shipped_int8(
+    fashion_mnist: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Shipped]:
+    """Each shipped model, exported to int8 TFLite as a new user would, once for all tests."""
+    folder = tmp_path_factory.mktemp("shipped")
+
+    @functools.cache
+    def export(model: str) -> Shipped:
+        laid = run_cli("train", "--pretrained", model, "--json", cwd=folder)
+        assert laid.returncode == 0, laid.stderr
+        words = ("export", f"runs/{model}", "--format", "tflite", "--int8", "--json")
+        done = run_cli(*words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        (made,) = json.loads(done.stdout)
+        return Shipped(path=folder / made["path"], laid=json.loads(laid.stdout), made=made)
+
+    return export

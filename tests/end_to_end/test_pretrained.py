@@ -15,14 +15,9 @@ MOST_UPPER_PP = {"mlp": 0.30, "dscnn": 0.40, "dscnn-l": 0.40}
 
 @pytest.mark.parametrize("model", MOST_UPPER_PP)
 def test_a_trained_model_is_exported_to_int8_with_a_small_drop(
-    model: str, tmp_path: Path, cli: Callable[..., Any], fashion_mnist: object
+    model: str, shipped_int8: Callable[[str], Any]
 ) -> None:
-    laid = cli("train", "--pretrained", model, "--json", cwd=tmp_path)
-    assert laid.returncode == 0, laid.stderr
-    told = json.loads(laid.stdout)
-    done = cli("export", "--format", "tflite", "--int8", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (artifact,) = json.loads(done.stdout)
+    told, artifact = shipped_int8(model).laid, shipped_int8(model).made
     assert artifact["path"] == f"runs/{model}/export/{model}-int8.tflite"
     agreement, accuracy = artifact["agreement"], artifact["card"]["accuracy"]
     assert (agreement["n"], agreement["float_correct"]) == (10_000, told["test_correct"])

@@ -20,22 +20,6 @@ MOST_S_OF_10000_MLP = 1.0
 
 
 @pytest.fixture(scope="module")
-def artifacts(
-    fashion_mnist: Path, tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Any]
-) -> dict[str, Path]:
-    """The int8 TFLite of each shipped model."""
-    folder = tmp_path_factory.mktemp("shipped")
-    found = {}
-    for model in MODELS:
-        assert cli("train", "--pretrained", model, cwd=folder).returncode == 0
-        words = ["export", f"runs/{model}", "--format", "tflite", "--int8"]
-        done = cli(*words, cwd=folder)
-        assert done.returncode == 0, done.stderr
-        found[model] = folder / "runs" / model / "export" / f"{model}-int8.tflite"
-    return found
-
-
-@pytest.fixture(scope="module")
 def images(fashion_mnist: Path) -> np.ndarray:
     return read_idx(fashion_mnist / "t10k-images-idx3-ubyte.gz")[0]
 
@@ -60,13 +44,13 @@ def litert_rows(path: Path, images: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_output_equals_that_of_litert_s_reference_kernels(
-    artifacts: dict[str, Path], images: np.ndarray, model: str
+    shipped_int8: Callable[[str], Any], images: np.ndarray, model: str
 ) -> None:
     chosen = images[: QUICK[model]]
-    with Classifier.open(artifacts[model], engine="reference") as classifier:
+    with Classifier.open(shipped_int8(model).path, engine="reference") as classifier:
         rows = classifier.scores(chosen)
         singly = [classifier.classify(image) for image in chosen[:50]]
-    theirs = litert_rows(artifacts[model], chosen)
+    theirs = litert_rows(shipped_int8(model).path, chosen)
     assert (rows == theirs).all()
     assert [one.index for one in singly] == theirs[:50].argmax(axis=1).tolist()
     assert all((one.scores == row).all() for one, row in zip(singly, theirs[:50], strict=True))
@@ -75,13 +59,13 @@ def test_every_output_equals_that_of_litert_s_reference_kernels(
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_all_ten_thousand_and_their_speed(
-    artifacts: dict[str, Path],
+    shipped_int8: Callable[[str], Any],
     images: np.ndarray,
     model: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`make figures` prints these."""
-    with Classifier.open(artifacts[model], engine="reference") as classifier:
+    with Classifier.open(shipped_int8(model).path, engine="reference") as classifier:
         start = time.perf_counter()
         rows = classifier.scores(images)
         batch_s = time.perf_counter() - start
@@ -90,7 +74,7 @@ def test_all_ten_thousand_and_their_speed(
             start = time.perf_counter()
             classifier.classify(image)
             singles.append(time.perf_counter() - start)
-    equal = int((rows == litert_rows(artifacts[model], images)).all(axis=1).sum())
+    equal = int((rows == litert_rows(shipped_int8(model).path, images)).all(axis=1).sum())
     median_us = 1e6 * float(np.median(singles))
     with capsys.disabled():
         print(

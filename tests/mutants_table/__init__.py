@@ -5,7 +5,9 @@ from __future__ import annotations
 from .mutant import Mutant as Mutant
 from .of_benchmarks import BENCHMARKS
 from .of_export import EXPORT
+from .of_reading import READING
+from .of_reference import REFERENCE
 from .of_runtime import RUNTIME
 from .of_train import TRAIN
 
-MUTANTS = [*RUNTIME, *TRAIN, *EXPORT, *BENCHMARKS]
+MUTANTS = [*RUNTIME, *READING, *REFERENCE, *TRAIN, *EXPORT, *BENCHMARKS]

@@ -210,7 +210,7 @@ EXPORT: list[Mutant] = [
         ),
     ),
     *faults_in(
-        "export/exporting",
+        "export/judging",
         "export/test_other_networks",
         (
             "what an engine raises gets through",
@@ -326,13 +326,26 @@ EXPORT: list[Mutant] = [
         retrains=True,
     ),
     *faults_in(
-        "export/exporting",
+        "export/judging",
         "export/test_mutants_export export/test_export",
         (
             "lost and won are swapped in the card",
-            '"lost": agreement.lost,',
-            '"lost": agreement.won,',
+            '"lost": found.lost,',
+            '"lost": found.won,',
         ),
+    ),
+    *faults_in(
+        "export/judging",
+        "export/test_distance",
+        (
+            "a model without a reference is said to have no distance",
+            'return told | {"refuses": self.distance.reason}',
+            'return told | {"distances": {}}',
+        ),
+    ),
+    *faults_in(
+        "export/exporting",
+        "export/test_mutants_export export/test_export",
         (
             "an artifact that loses its card is written",
             "if read_artifact(draft).card != card:",

@@ -271,34 +271,6 @@ RUNTIME: list[Mutant] = [
         ("a missing Pillow is not said", 'find_spec("PIL") is None', 'find_spec("PIL") == 0'),
     ),
     *faults_in(
-        "runtime/fixed_point",
-        "runtime/test_fixed_point",
-        (
-            "a mantissa is cut, not rounded",
-            "math.floor(fraction * (1 << 31) + 0.5)",
-            "math.floor(fraction * (1 << 31))",
-        ),
-    ),
-    *faults_in(
-        "runtime/kernels_linear",
-        "runtime/test_kernels_linear",
-        (
-            "the zero point's share of a sum is lost",
-            "offsets = -zero_point_of",
-            "offsets = 0 * zero_point_of",
-        ),
-    ),
-    *faults_in(
-        "runtime/kernels_pooling",
-        "runtime/test_kernels_linear",
-        ("an average drops its fraction", "halves = counts // 2", "halves = counts * 0"),
-        (
-            "a mean forgets its zero point",
-            "offset, factor = -zero_point_of",
-            "offset, factor = zero_point_of",
-        ),
-    ),
-    *faults_in(
         "runtime/engines",
         "runtime/test_engines",
         (
