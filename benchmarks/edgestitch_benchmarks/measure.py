@@ -48,7 +48,7 @@ def what_is_timed(effort: Effort, *, timer_ns: float) -> tuple[str, ...]:
     """The text above every table; `timer_ns` is what one reading of the clock costs."""
     return (
         "Latency is the whole classify(image) call: one uint8 image in, its label and scores out; "
-        "the confidence, computed when it is read, is not in it. The bare latency in report.json "
+        "the confidence, computed when it is read, is not in it. The bare latency "
         "is the engine's own set, invoke and get.",
         "Keras rows: one uint8 image in, class out, by model.predict or by calling the model.",
         "Accuracy comes from the call that is timed, image by image (Keras rows: in batches).",

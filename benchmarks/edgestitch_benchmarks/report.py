@@ -91,12 +91,6 @@ class Report:
     timed: tuple[str, ...]
     rows: tuple[Row, ...]
 
-    @property
-    def reference(self) -> Row | None:
-        """The float model's row that the others are compared with; None when it could not run."""
-        keras = [r for r in self.rows if r.format == "keras" and r.accuracy is not None]
-        return keras[0] if keras else None
-
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, the content of report.json."""
         content = asdict(self)

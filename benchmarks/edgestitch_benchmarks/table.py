@@ -88,7 +88,7 @@ FLIPS = Column(
     cell=lambda r: MISSING if r.flips_lost is None else f"{r.flips_lost}/{r.flips_won}",
 )
 MCNEMAR = Column(heading="McNemar p", cell=lambda r: _or_missing(p_value, r.mcnemar_p))
-DISTANCE = Column(heading="equal/step/flips", cell=from_reference)
+DISTANCE = Column(heading="distance (equal/step/flips)", cell=from_reference)
 P50 = Column(heading="p50 us", cell=_latency("p50"))
 P90 = Column(heading="p90 us", cell=_latency("p90"))
 P99 = Column(heading="p99 us", cell=_latency("p99"))
@@ -144,23 +144,24 @@ def reasons(report: Report) -> list[str]:
 def as_text(report: Report, *, width: int) -> str:
     """The report for a terminal of `width` columns: every column, in one table if they all fit.
 
-    Else accuracy and speed are two tables; where even these do not fit, one block a row.
+    Else accuracy and speed are two tables, then the distance a third; where even these do not fit,
+    one block a row.
     """
     short = _short(report)
-    accuracy = (
-        short, ENGINE, SIZE, _renamed(ACCURACY, "acc %"), DROP, FLIPS, MCNEMAR,
-        _renamed(DISTANCE, "distance"),
-    )  # fmt: skip
+    accuracy = (short, ENGINE, SIZE, _renamed(ACCURACY, "acc %"), DROP, FLIPS, MCNEMAR)
+    distance = _renamed(DISTANCE, "distance")
     speed = (
         P50, P90, P99, RUNS, _renamed(BARE, "bare us"), PER_SECOND,
         _renamed(COLD, "cold ms"), _renamed(MEMORY, "MB"),
     )  # fmt: skip
-    one = [_grid((*accuracy, *speed), report.rows)]
-    two = [_grid(accuracy, report.rows), _grid((short, ENGINE, *speed), report.rows)]
-    blocks = [_block((*accuracy, *speed), row) for row in report.rows]
-    body = next(
-        (tables for tables in (one, two) if max(len(x) for t in tables for x in t) <= width), blocks
+    layouts = (
+        ((*accuracy, distance, *speed),),
+        ((*accuracy, distance), (short, ENGINE, *speed)),
+        (accuracy, (short, ENGINE, *speed), (short, ENGINE, distance)),
     )
+    tables = [[_grid(columns, report.rows) for columns in layout] for layout in layouts]
+    blocks = [_block((*accuracy, distance, *speed), row) for row in report.rows]
+    body = next((t for t in tables if max(len(x) for grid in t for x in grid) <= width), blocks)
     lines = [heading(report), "", *report.timed, COMPARISONS]
     lines = [part for line in lines for part in _wrapped(line, width)]
     for table in body:

@@ -58,9 +58,16 @@ _ACCURACY = {
     "drop_interval_pp": lambda v: isinstance(v, list) and len(v) == 2 and all(map(number, v)),
 }
 _DISTANCE = {"n": count, "rows_equal": count, "largest_step": count, "flips": count}
+
+
+def _counted(value: Any) -> bool:
+    fits = misfit(value, _DISTANCE) is None
+    return fits and max(value["rows_equal"], value["flips"]) <= value["n"]
+
+
 _REFERENCE = (
     {"engine": word, "refuses": word},
-    {"engine": word, "distances": lambda v: _each(v, _DISTANCE)},
+    {"engine": word, "distances": lambda v: _each(v, _counted)},
 )
 _OPTIONAL = {
     "accuracy": _ACCURACY,

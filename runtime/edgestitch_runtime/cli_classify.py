@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine",
         default="auto",
         metavar="E",
-        help="litert, tflite-runtime, onnxruntime, or auto: the first that works (default)",
+        help="litert, tflite-runtime, onnxruntime, reference, or auto: the first that works "
+        "(default)",
     )
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="threads in the engine (default 1)"

@@ -3,7 +3,7 @@
 Needs nothing but the slim runtime and one engine. Both calls are timed in one
 process in alternating blocks, on real images where there are some: --images,
 else the test images of the run that the artifact lies in. The answers to the first
-1,000 are compared with those of the engine reference.
+1,000 real ones are compared with those of the engine reference.
 """
 
 from __future__ import annotations

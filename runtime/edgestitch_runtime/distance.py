@@ -74,7 +74,7 @@ def from_reference(
     if classifier.engine == REFERENCE:
         return NoDistance(reason="it is the reference")
     if scores.dtype.kind not in "iu":
-        return NoDistance(reason=f"its scores are {scores.dtype}: only int8 TFLite has a reference")
+        return NoDistance(reason=f"its scores are {scores.dtype}, and steps are of integers")
     try:
         with Classifier.open(classifier.path, engine=REFERENCE) as reference:
             return distance(scores, reference.scores(images_u8))

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 LAST_TFLITE_RUNTIME = "2.14.0"
 FIRST_LITERT = "1.0.0"
+# Of the wheels 2.7.0 to 2.14.0 the first that answers such a file rightly; 2.9.1 gives one answer
+# to everything.
+FIRST_PER_CHANNEL_DENSE = "2.10.0"
 
 # Of each operator the release for its version 1, 2, 3, ...: those of small classifiers.
 _TFLITE = """
@@ -149,10 +152,24 @@ class LeastVersion:
     because: str
 
 
-def least_for_tflite(operators: Iterable[tuple[str, int]]) -> tuple[LeastVersion, ...]:
-    """The least litert and tflite-runtime for a file's (operator, version) pairs."""
+def least_for_tflite(
+    operators: Iterable[tuple[str, int]], *, per_channel_dense: bool
+) -> tuple[LeastVersion, ...]:
+    """The least litert and tflite-runtime for a file's (operator, version) pairs.
+
+    `per_channel_dense` says whether a FULLY_CONNECTED has int8 weights of a scale for each channel.
+    No operator version tells that: the releases before FIRST_PER_CHANNEL_DENSE open such a file and
+    answer anything.
+    """
     pairs = sorted(set(operators))
     runtime = _most("tflite-runtime", pairs, tensorflow_release)
+    first = in_order(FIRST_PER_CHANNEL_DENSE)
+    if per_channel_dense and runtime.version and in_order(runtime.version) < first:
+        runtime = LeastVersion(
+            engine="tflite-runtime",
+            version=FIRST_PER_CHANNEL_DENSE,
+            because="FULLY_CONNECTED with a scale for each channel",
+        )
     if runtime.version and in_order(runtime.version) > in_order(LAST_TFLITE_RUNTIME):
         runtime = LeastVersion(
             engine="tflite-runtime",

@@ -89,13 +89,18 @@ def unpaired_operators(graph: FileGraph) -> list[FileOperator]:
     return found
 
 
-def _per_channel_dense(graph: FileGraph) -> list[str]:
-    dense = [
+def per_channel_dense(graph: FileGraph) -> list[FileOperator]:
+    """The dense layers of a TFLite file whose weights have a scale for each channel."""
+    return [
         operator
         for operator in graph.operators
         if operator.name == "FULLY_CONNECTED"
         and any(graph.tensors[k].scales > 1 for k in operator.inputs[1:2] if k >= 0)
     ]
+
+
+def _per_channel_dense(graph: FileGraph) -> list[str]:
+    dense = per_channel_dense(graph)
     if not dense:
         return []
     return [

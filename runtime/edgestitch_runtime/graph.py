@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 from .errors import EdgestitchError
+from .file_graph import layer_of
 from .operator_fields import Unsupported
 from .operator_rules import RULES
 from .tflite_file import Operator, Tensor, TfliteModel
@@ -60,8 +61,8 @@ def integer_graph(model: TfliteModel, name: str) -> IntegerGraph:
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise EdgestitchError(
-            f"{name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs, expected one "
-            "of each",
+            f"the inputs of {name} are {len(model.inputs)}, its outputs {len(model.outputs)}: "
+            "expected one of each",
             hint="only classifiers with one input and one output can be run",
         )
     source, target = model.tensors[model.inputs[0]], model.tensors[model.outputs[0]]
@@ -114,7 +115,7 @@ def _needed(model: TfliteModel) -> list[Operator]:
 def _node(model: TfliteModel, operator: Operator, computed: set[int], name: str) -> Node:
     where = f"{name}: operator {operator.index}, {operator.name}"
     if len(operator.outputs) == 1:
-        where += f" ({model.tensors[operator.outputs[0]].name or 'without a name'})"
+        where += f" ({layer_of(model.tensors[operator.outputs[0]].name) or 'without a name'})"
     rule = RULES.get(operator.name)
     if rule is None:
         raise EdgestitchError(

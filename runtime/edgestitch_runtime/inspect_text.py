@@ -8,6 +8,7 @@ from typing import Any
 
 from .distance import Distance
 from .file_facts import EndTensor, FileFacts
+from .file_graph import printable
 from .inspecting import ONNX_HINT, WITHOUT_ONNX, Inspection
 
 NO_CARD = (
@@ -147,7 +148,7 @@ def _card_rows(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
     reference = card.get("reference")
     if reference:
         if "refuses" in reference:
-            yield "distance", f"none: {reference['refuses']}"
+            yield "distance", f"none: {printable(reference['refuses'], 300)}"
             reference = {}
         for engine, counted in reference.get("distances", {}).items():
             known = {field.name: counted[field.name] for field in fields(Distance)}

@@ -11,7 +11,7 @@ from .engine_versions import LeastVersion, least_for_onnx, least_for_tflite
 from .errors import EdgestitchError
 from .file_facts import FileFacts, facts_of
 from .file_graph import FileGraph, printable
-from .file_warnings import warnings_of
+from .file_warnings import per_channel_dense, warnings_of
 from .onnx_facts import onnx_installed, read_onnx_graph
 from .tflite_graph import read_tflite_graph
 
@@ -151,7 +151,10 @@ def _facts(artifact: Artifact) -> tuple[FileGraph | None, FileFacts | None]:
     least: tuple[LeastVersion, ...]
     if artifact.format == "tflite":
         graph, recorded = read_tflite_graph(artifact.content, name)
-        least = least_for_tflite((o.name, o.version) for o in graph.operators)
+        least = least_for_tflite(
+            ((operator.name, operator.version) for operator in graph.operators),
+            per_channel_dense=bool(per_channel_dense(graph)),
+        )
     elif onnx_installed():
         graph, asked = read_onnx_graph(artifact.content, name)
         least = (least_for_onnx(asked.opset, asked.ir_version, asked.domains),)

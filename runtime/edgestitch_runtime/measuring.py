@@ -21,6 +21,7 @@ from .worker import read_images
 
 PROFILE_SCHEMA = 1
 COMPARED_IMAGES = 1000  # with `reference`, which takes a millisecond for one on a fast machine
+GENERATED = "images of generated pixels (no real ones at hand)"
 TIMED = (
     "bare: the engine's own call on input it can take as it is: set, invoke, get.",
     "classify: from a uint8 image to label and index, the bare call inside; not the confidence,",
@@ -33,7 +34,8 @@ TIMED = (
 class Profile:
     """What one artifact costs on one engine here. `timer_ns` lies inside every sample.
 
-    `distance` is that of its answers, as they were timed, from the engine `reference`.
+    `distance` is that of its answers, by the call that was timed, from the engine `reference`: on
+    real images alone.
     """
 
     artifact: str
@@ -72,7 +74,7 @@ def profile(
 
     Without `images`, those of the run that the artifact lies in, else generated pixels; the result
     says which. Both calls get at least `min_seconds` and `min_runs` each, in alternating blocks.
-    Before that, the answers to at most COMPARED_IMAGES of them are compared with `reference`.
+    The answers to at most COMPARED_IMAGES of them, real ones, are compared with `reference` after.
     Raises EdgestitchError when artifact, engine or images cannot be used. What an engine prints
     while it opens the artifact is dropped: for this the process's stdout and stderr are redirected.
     """
@@ -87,8 +89,7 @@ def profile(
         pixels, origin = _images(artifact, images, classifier.shape)
         inputs = list(pixels[: timing.CYCLED_IMAGES])
         prepare, call = classifier.bare()
-        compared = pixels[:COMPARED_IMAGES]
-        scores = [classifier.classify(image).scores.reshape(-1) for image in compared]
+        classifier.classify(inputs[0])  # refuses images of another size
         latencies = timing.interleaved(
             {
                 "bare": Timed(call=call, inputs=[prepare(image) for image in inputs]),
@@ -106,11 +107,18 @@ def profile(
             images=f"{len(inputs)} {origin}",
             bare=latencies["bare"],
             classify=latencies["classify"],
-            distance=from_reference(classifier, compared, np.stack(scores)),
+            distance=_distance(classifier, pixels[:COMPARED_IMAGES], origin),
             timer_ns=timing.timer_ns(),
             numpy_version=np.__version__,
             machine=machine.describe(),
         )
+
+
+def _distance(classifier: Classifier, images_u8: np.ndarray, origin: str) -> Distance | NoDistance:
+    if origin == GENERATED:  # how engines differ on noise says nothing of how they do on images
+        return NoDistance(reason="there are no real images at hand")
+    scores = [classifier.classify(image).scores.reshape(-1) for image in images_u8]
+    return from_reference(classifier, images_u8, np.stack(scores))
 
 
 def _images(artifact: Path, images: Path | None, shape: tuple[int, int]) -> tuple[np.ndarray, str]:
@@ -121,4 +129,4 @@ def _images(artifact: Path, images: Path | None, shape: tuple[int, int]) -> tupl
         return find_recorded(run.record["data"]).test.images_u8, f"test images of {run.title}"
     except (EdgestitchError, KeyError):
         generated = np.random.default_rng(0).integers(0, 256, (timing.CYCLED_IMAGES, *shape))
-        return generated.astype(np.uint8), "images of generated pixels (no real ones at hand)"
+        return generated.astype(np.uint8), GENERATED

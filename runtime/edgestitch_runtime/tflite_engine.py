@@ -33,7 +33,7 @@ class TfliteSession:
         dims = [n for n in self._input_dims[1:] if n != 1]
         if len(self._input_dims) not in (3, 4) or len(dims) != 2 or len(target["shape"]) != 2:
             raise EdgestitchError(
-                f"{artifact.path} takes {self._input_dims} and gives {list(target['shape'])}; "
+                f"{artifact.path} takes {self._input_dims} and gives {target['shape'].tolist()}; "
                 "expected (n, height, width) and (n, classes)",
                 hint="only classifiers of grayscale images can be run",
             )

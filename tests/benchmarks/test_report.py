@@ -16,6 +16,7 @@ from edgestitch_benchmarks.report import Report
 from edgestitch_benchmarks.table import COLUMNS, as_text, microseconds, p_value
 from edgestitch_benchmarks.writer import as_html, as_json, as_markdown, write_report
 from edgestitch_runtime import writing
+from edgestitch_runtime.distance import Distance
 from edgestitch_runtime.errors import EdgestitchError
 
 DESIGN_ROW = {
@@ -102,7 +103,7 @@ def test_markdown_and_html_have_the_same_cells_as_json(report: Report) -> None:
             assert told["drop pp [95 %]"] == f"{row['drop_pp']:.2f} [{low:.2f}, {high:.2f}]"
             assert told["lost/won"] == f"{row['flips_lost']}/{row['flips_won']}"
         far = row["distance"]
-        assert told["equal/step/flips"] == ("-" if far is None else "9,871/2/3")
+        assert told["distance (equal/step/flips)"] == ("-" if far is None else "9,871/2/3")
     assert sum("9,871/2/3" in cells for cells in page[1:]) == 1
 
 
@@ -175,6 +176,17 @@ def test_text_fits_its_terminal_and_loses_no_number(report: Report, width: int) 
 def test_a_hundred_columns_hold_the_table(report: Report) -> None:
     lines = as_text(report, width=100).splitlines()
     assert sum(line.startswith("int8.tflite") for line in lines) == 4  # two rows in two tables
+
+
+def test_a_hundred_columns_hold_wide_values_too(report: Report) -> None:
+    wide = replace(
+        report.rows[4],
+        drop_pp=-10.22,
+        drop_interval_pp=(-10.51, -10.11),
+        distance=Distance(n=10_000, rows_equal=2131, largest_step=126, flips=1132),
+    )
+    lines = as_text(replace(report, rows=(*report.rows, wide)), width=100).splitlines()
+    assert sum(line.startswith("int8.tflite") for line in lines) == 9  # three rows in three tables
 
 
 def test_microseconds_keep_three_digits() -> None:

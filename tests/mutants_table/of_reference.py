@@ -1,4 +1,7 @@
-"""The faults planted in the integer graph and the engine `reference`."""
+"""The faults planted in the integer graph and the engine `reference`.
+
+A table, and so longer than a module should be.
+"""
 
 from __future__ import annotations
 

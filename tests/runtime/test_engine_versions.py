@@ -100,14 +100,19 @@ def test_tflite_runtime_finds_what_the_table_gives_to_2_14_0_and_no_more(tmp_pat
 
 
 def test_the_least_version_is_the_highest_of_all_operators_and_says_which() -> None:
-    litert, runtime = least_for_tflite([("ADD", 1), ("FULLY_CONNECTED", 9), ("ADD", 2)])
+    litert, runtime = least_for_tflite(
+        [("ADD", 1), ("FULLY_CONNECTED", 9), ("ADD", 2)], per_channel_dense=False
+    )
     assert (litert.version, runtime.version) == ("1.0.0", "2.3.0")
     assert runtime.because == "FULLY_CONNECTED version 9"
-    litert, runtime = least_for_tflite([("PAD", 5)])
+    litert, runtime = least_for_tflite([("PAD", 5)], per_channel_dense=False)
     assert (litert.version, runtime.version) == ("2.0.2", None)
     for unknown in (("CUSTOM thing", 1), ("ADD", 99), ("ADD", 0), ("ADD", -1)):
-        assert [one.version for one in least_for_tflite([unknown])] == [None, None]
-    assert least_for_tflite([])[0].version is None
+        assert [one.version for one in least_for_tflite([unknown], per_channel_dense=True)] == [
+            None,
+            None,
+        ]
+    assert least_for_tflite([], per_channel_dense=False)[0].version is None
 
 
 def test_onnxruntime_opens_what_the_table_says_the_installed_one_does() -> None:
@@ -150,3 +155,19 @@ def test_the_least_onnxruntime_follows_opset_ir_and_domains(
 ) -> None:
     found = least_for_onnx(opset, ir, domains)
     assert found.version == least and found.because
+
+
+def test_a_dense_layer_of_many_scales_asks_for_the_release_that_reads_them() -> None:
+    """tflite-runtime 2.9.1 opens the int8 mlp and answers the same to every image."""
+    old, new = [("FULLY_CONNECTED", 4)], [("FULLY_CONNECTED", 11)]
+    for pairs, asked, expected in (
+        (old, False, "2.10.0"), (old, True, "2.10.0"), (new, True, "2.15.0"),
+    ):  # fmt: skip
+        litert, runtime = least_for_tflite(pairs, per_channel_dense=asked)
+        assert litert.version == "1.0.0"
+        if pairs is new:
+            assert runtime.version is None and expected in runtime.because
+        elif asked:
+            assert runtime.version == expected and "each channel" in runtime.because
+        else:
+            assert runtime.version == "1.14.0"

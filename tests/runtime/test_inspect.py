@@ -204,6 +204,8 @@ def test_the_least_versions_are_those_that_the_converter_recorded(
     if tuple(map(int, recorded.split("."))) > (2, 14, 0):
         assert least["tflite-runtime"].version is None
         assert recorded in least["tflite-runtime"].because
+    elif precision == "int8":  # more than the converter knows: its dense weights have many scales
+        assert (recorded, least["tflite-runtime"].version) == ("1.14.0", "2.10.0")
     else:
         assert least["tflite-runtime"].version == recorded
 

@@ -235,10 +235,13 @@ def test_a_maximum_in_other_codes_is_refused_as_by_litert(scale: float, zero_poi
 @pytest.mark.parametrize("name", ["MEAN", "REDUCE_MAX"])
 def test_axes_that_litert_refuses_are_refused(name: str) -> None:
     output = Spec(shape=(1, 5), scales=0.5, zero_points=3)
-    for axes in (np.array([1, 2], np.int64), np.array([1, 4], np.int32)):
+    for axes, why in (
+        (np.array([1, 2], np.int64), "axes of int64, expected int32"),
+        (np.array([1, 4], np.int32), r"the axes \[1, 4\] of 4"),
+    ):
         with pytest.raises(RuntimeError, match="failed to prepare"):
             reference_rows(reduction(name, axes, output), codes((2, 3, 4, 5)))
-        with pytest.raises(EdgestitchError, match=r"int64, expected int32|the axes \[1, 4\] of 4"):
+        with pytest.raises(EdgestitchError, match=why):
             ours(reduction(name, axes, output), codes((2, 3, 4, 5)))
 
 

@@ -64,6 +64,7 @@ def test_an_artifact_on_its_own_is_timed_with_generated_pixels_and_says_so(
     assert main(["profile", str(alone), "--min-seconds", "0.02"]) == 0
     captured = capsys.readouterr()
     assert "generated pixels" in captured.out and "notice" in captured.err
+    assert "no distance from reference: there are no real images at hand" in captured.out
 
 
 def test_litert_is_as_far_from_the_reference_as_counted_by_hand(
