@@ -253,3 +253,9 @@ def test_reshaping_keeps_codes_whatever_the_scales(name: str) -> None:
         images = random_codes(rng, 4, *specs[0].shape[1:])
         assert kernel_rows(content, images).tolist() == images.reshape(4, 12).tolist()
         check_equal(content, images)
+
+
+def test_a_product_s_factor_is_made_in_float32() -> None:
+    # Made in float64 it gives 54 for -6464, and not 55.
+    tensors = [int8(0.8752986788749695, 0, (1, 65536)), int8(0.0105507280677557, 0, (1, 65536))]
+    check_equal(one_operator("MUL", tensors, int8(1.095483422279358, 0, (1, 65536))), *PAIRS)

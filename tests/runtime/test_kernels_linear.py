@@ -144,6 +144,38 @@ def test_a_bias_too_large_for_floats_is_taken_in_integers() -> None:
     check_equal(content, codes((4, 5, 4, 2), 1))
 
 
+def test_an_odd_sum_beyond_24_bits_decides_a_half() -> None:
+    # 127 * 127 * 1999 + 127 * 126 - 7873 is 64.5 times the output's scale.
+    images = np.full((1, 2000), 127, np.int8)
+    images[0, -1] = 126
+    content = layer(
+        "FULLY_CONNECTED", (1, 2000), np.full((1, 2000), 127, np.int8), (1, 1), bias=[-7873],
+        scales=(1.0, 1.0, 500_000.0), options="FullyConnectedOptions",
+    )  # fmt: skip
+    assert check_equal(content, images).tolist() == [[65]]
+
+
+def test_just_below_a_half_is_none() -> None:
+    # 49 times the double nearest to 1/98 is the largest double below a half.
+    assert np.nextafter(0.5, 0) == 49 * (1 / 98)
+    content = layer(
+        "FULLY_CONNECTED", (1, 1), np.ones((1, 1), np.int8), (1, 1), scales=(1.0, 1.0, 98.0),
+        options="FullyConnectedOptions",
+    )  # fmt: skip
+    assert check_equal(content, np.array([[49]], np.int8)).tolist() == [[0]]
+
+
+def test_a_product_of_57_bits_is_rounded_in_integers() -> None:
+    # Times the factor it is 6 / 2**31 below 260,046,847.5, which float64 cannot tell from it;
+    # rounded up, it would be 15.5 steps, and 16.
+    content = layer(
+        "CONV_2D", (1, 1, 1, 1), np.zeros((1, 1, 1, 1), np.int8), (1, 1, 1, 1), bias=[474376389],
+        scales=(1.0, [0.9319174885749817], float(np.float32(1.7)) * 2**24), strideW=1, strideH=1,
+        padding=VALID,
+    )  # fmt: skip
+    assert check_equal(content, np.zeros((1, 1, 1, 1), np.int8)).tolist() == [[[[15]]]]
+
+
 @pytest.mark.parametrize("padding", [SAME, VALID])
 def test_convolution_of_odd_sizes_is_strided_dilated_and_padded(padding: int) -> None:
     # The border holds the zero point, and of an odd padding more stands after than before.
