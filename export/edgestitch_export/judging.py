@@ -54,7 +54,7 @@ class Judged:
         }
 
     def beside_reference(self) -> dict[str, Any]:
-        """The card's `reference`: each engine's distance from it, or why there is none."""
+        """The card's `reference`: the distance of this engine from it, or why there is none."""
         told: dict[str, Any] = {"engine": f"{REFERENCE} {engine_version(REFERENCE)}"}
         if isinstance(self.distance, NoDistance):
             return told | {"refuses": self.distance.reason}
