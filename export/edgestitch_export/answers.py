@@ -45,7 +45,11 @@ def output_kind(model: keras.Model, images_u8: np.ndarray) -> str:
     Measured, not read off the last layer: a softmax may stand in a nested model or a function. A
     row of sigmoids counts as probabilities that the reader brings to a sum of 1.
     """
-    rows = finite_answers(model, images_u8, which="training")
+    return kind_of(finite_answers(model, images_u8, which="training"))
+
+
+def kind_of(rows: np.ndarray) -> str:
+    """ "probabilities" when all of `rows` lies within 0..1, else "logits"."""
     return "probabilities" if rows.min() >= 0 and rows.max() <= 1 else "logits"
 
 

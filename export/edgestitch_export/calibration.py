@@ -20,10 +20,12 @@ class Calibration:
     images_u8: np.ndarray
     seed: int
     indices_sha256: str  # of the chosen positions in the training file, int64 little-endian
+    method: str = "min-max"  # one of range_estimates.METHODS
+    kept: tuple[str, ...] = ()  # operators that stay float, as the format's `operators` names them
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "method": "min-max",
+            "method": self.method,
             "source": "train",
             "count": len(self.images_u8),
             "seed": self.seed,

@@ -1,4 +1,4 @@
-"""Exports a run or a .keras file to TFLite or ONNX, and measures what it cost.
+"""Exports a run or a model of your own to TFLite or ONNX, and measures what it cost.
 
     edgestitch export --format tflite --int8      the newest run, integers only
     edgestitch export runs/mlp --all              every format at every precision
@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import check_name, find_run
 
-from .keras_file import check_keras_file
-from .pairs import PRECISIONS_OF, check_pair
+from .budget import budget_of
+from .input_range import parse_range
+from .keras_file import check_model, is_model
+from .pairs import PRECISIONS_OF, check_pair, precisions_of
 
 if TYPE_CHECKING:
     from .exporting import Exported
@@ -44,23 +47,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="RUN",
-        help="a run folder or a .keras file (default: the newest run)",
+        help="a run folder, a .keras or .h5 file, or a SavedModel folder (default: the newest run)",
     )
-    parser.add_argument("--format", action="append", metavar="F", help="tflite or onnx; repeatable")
+    parser.add_argument(
+        "--format",
+        action="append",
+        metavar="F",
+        help="tflite, onnx, or tflm (C source for TensorFlow Lite Micro, int8); repeatable",
+    )
     for precision, meaning in PRECISION_FLAGS.items():
         parser.add_argument(f"--{precision}", action="store_true", help=meaning)
-    parser.add_argument("--all", action="store_true", help="every precision of the format(s)")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every precision of the format(s), which are tflite and onnx unless named",
+    )
     parser.add_argument(
         "--data",
+        "--dataset",
         type=Path,
         metavar="PATH",
-        help="where the run's data lies, or what a .keras file is judged on: IDX files, a folder "
-        "of pictures a class, or an .npz file",
+        help="where the run's data lies, or what a model of your own is judged on: IDX files, a "
+        "folder of pictures a class, or an .npz file",
     )
     parser.add_argument(
         "--background",
         choices=["dark", "bright"],
-        help="around the objects of the pictures in --data, for a .keras file (default dark)",
+        help="around the objects of the pictures in --data, for your own model (default dark)",
+    )
+    # argparse takes -1..1 for an option before Python 3.14, whose pattern for numbers this is.
+    parser._negative_number_matcher = re.compile(r"-\.?\d")
+    parser.add_argument(
+        "--input-range",
+        metavar="R",
+        help="what your own model takes where its scaling is outside: 0..1, -1..1, or "
+        "mean=M,std=S (default 0..255, the pixels as they are)",
+    )
+    parser.add_argument(
+        "--code",
+        type=Path,
+        metavar="FILE",
+        help="the Python file of your own model's layers; run only with --trust-code",
+    )
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="run --code, and the Lambda layers in the model",
     )
     parser.add_argument("--name", help="the artifacts' name (default: the run's or the file's)")
     parser.add_argument(
@@ -79,6 +111,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, metavar="N", help="of the calibration choice (default 0)"
     )
     parser.add_argument("--force", action="store_true", help="overwrite artifacts that differ")
+    budget = parser.add_argument_group("a budget for int8")
+    budget.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="try other quantizations until the upper bound of the accuracy's drop is within this, "
+        "on images held out for it; none does: exit code 1",
+    )
+    budget.add_argument(
+        "--max-changed",
+        type=float,
+        metavar="PERCENT",
+        help="likewise of the answers that differ from the float model's; alone or with --max-drop",
+    )
+    budget.add_argument(
+        "--confidence",
+        type=float,
+        default=0.95,
+        metavar="SHARE",
+        help="of those one-sided bounds (default 0.95)",
+    )
+    budget.add_argument(
+        "--mixed",
+        action="store_true",
+        help="where nothing else does, keep the operators that hurt most float: NAME-mixed",
+    )
+    budget.add_argument(
+        "--qat", action="store_true", help="begin with quantization-aware fine-tuning"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
 
 
@@ -89,12 +150,25 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.name is not None:
         check_name(args.name)
+    input_range = None if args.input_range is None else parse_range(args.input_range)
+    budget = budget_of(
+        max_drop=args.max_drop,
+        max_changed=args.max_changed,
+        confidence=args.confidence,
+        mixed=args.mixed,
+        qat=args.qat,
+    )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     wanted = _wanted(args)
+    if budget is not None and not any(precision == "int8" for _, precision in wanted):
+        raise EdgestitchError(
+            "a budget was given, and no int8 artifact is asked for",
+            hint="--max-drop, --max-changed and --qat are for --int8",
+        )
     # What cannot be a model is refused before TensorFlow is loaded, which takes seconds.
-    if args.model is not None and args.model.suffix == ".keras":
-        check_keras_file(args.model)
+    if args.model is not None and is_model(args.model):
+        check_model(args.model)
     else:
         find_run(args.model)
     print("loading TensorFlow, the model and its data ...", file=sys.stderr)
@@ -112,6 +186,9 @@ def run(args: argparse.Namespace) -> int:
             args.model,
             data=args.data,
             background=None if args.background is None else BACKGROUNDS[args.background],
+            input_range=input_range,
+            code=args.code,
+            trust_code=args.trust_code,
             say=said.append,
         )
     for line in said:
@@ -131,6 +208,8 @@ def run(args: argparse.Namespace) -> int:
                 calibration_images=args.calibration_images,
                 seed=args.seed,
                 overwrite=args.force,
+                budget=budget if precision == "int8" else None,
+                say=lambda line: print(f"  {line}", file=sys.stderr, flush=True),
             )
         except EdgestitchError as error:
             if len(wanted) == 1:
@@ -171,20 +250,20 @@ def _wanted(args: argparse.Namespace) -> list[tuple[str, str]]:
     for format_ in formats:
         for precision in precisions or [None]:
             check_pair(format_, precision)
-    return [(f, p) for f in dict.fromkeys(formats) for p in (precisions or PRECISIONS_OF[f])]
+    return [(f, p) for f in dict.fromkeys(formats) for p in (precisions or precisions_of(f))]
 
 
 def _as_text(exported: Exported) -> str:
-    found = exported.agreement
-    low, high = found.drop_interval_pp
+    from .verdict_text import verdict_lines
+
+    written = f"{exported.path}  {exported.bytes:,} bytes"
+    if exported.arena_bytes is not None:
+        written = f"{exported.path} and .h  {exported.bytes:,} bytes of model, an arena of "
+        written += f"{exported.arena_bytes:,}"
     return (
-        f"{exported.path}  {exported.bytes:,} bytes, {exported.status}\n"
-        f"  {100 * found.accuracy:.2f} % right ({found.artifact_correct:,} of {found.n:,}, "
-        f"{exported.engine} {exported.engine_version}); float {100 * found.float_accuracy:.2f} %\n"
-        f"  {found.changed} answers changed ({100 * found.changed / found.n:.2f} %): "
-        f"{found.lost} lost, {found.won} won, exact McNemar p = {found.mcnemar_p:.3g}\n"
-        f"  drop {found.drop_pp:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, "
-        f"one-sided upper bound {found.drop_upper_pp:+.2f}{_beside_reference(exported)}"
+        f"{written}, {exported.status}"
+        + "".join(f"\n  {line}" for line in verdict_lines(exported))
+        + _beside_reference(exported)
     )
 
 

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from edgestitch_runtime.agreement import Agreement
-from edgestitch_runtime.card import CARD_SCHEMA, Artifact, read_artifact
+from edgestitch_runtime.card import read_artifact
 from edgestitch_runtime.distance import Distance, NoDistance
 from edgestitch_runtime.errors import EdgestitchError, os_error
-from edgestitch_runtime.inspecting import least_versions
-from edgestitch_runtime.picture import BACKGROUNDS, CONVERSION
+from edgestitch_runtime.picture import BACKGROUNDS
 from edgestitch_runtime.run_folder import check_name
-from edgestitch_runtime.writing import write_file
+from edgestitch_runtime.tflite_graph import read_tflite_graph
+from edgestitch_runtime.writing import write_files
 
 from . import calibration as calibrating
+from . import tflm_format
+from .budget import Budget, budget_of
+from .card_making import card_of, golden_of
 from .formats import lookup
+from .input_range import parse_range
 from .judging import judge
+from .ladder import climb
+from .pairs import TFLM
 from .slowdown import Slowdown, slowdown
 from .source import Source, open_source
+from .tflm_arena import estimated_arena
+from .verdict import BUDGET_PP, Evidence, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """One artifact as it was written. `status` is "written" or "unchanged"."""
+    """One artifact as it was written. `status` is "written" or "unchanged".
+
+    Of tflm, `path` is the .c file, with the .h beside it; `bytes` and `sha256` are the model's in
+    it, and `card` is that of the same model as TFLite.
+    """
 
     path: Path
     status: str
@@ -38,9 +50,12 @@ class Exported:
     engine: str
     engine_version: str
     agreement: Agreement  # float model against artifact, on all test images
+    verdict: Verdict  # of the agreement, in words
+    evidence: Evidence  # for each class, and in confidence
     distance: Distance | NoDistance  # of the artifact on this engine from it on `reference`
     card: dict[str, Any]
     slowdown: Slowdown | None  # against float32, of a dynamic artifact that is clearly slower
+    arena_bytes: int | None  # of tflm: what TensorFlow Lite Micro needs, computed
 
 
 def export(
@@ -50,22 +65,46 @@ def export(
     precision: str,
     data: str | Path | None = None,
     background: str | None = None,
+    input_range: str | None = None,
+    code: str | Path | None = None,
+    trust_code: bool = False,
     name: str | None = None,
     out: str | Path | None = None,
     calibration_images: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    max_drop: float | None = None,
+    max_changed: float | None = None,
+    confidence: float = 0.95,
+    mixed: bool = False,
+    qat: bool = False,
 ) -> Exported:
-    """Exports a run folder or a .keras file (None: the newest run) as one artifact.
+    """Exports a run folder (None: the newest) or a model of your own as one artifact.
 
-    `format` is tflite or onnx, `precision` float32, float16, dynamic or int8. `data` overrides
-    where the run's data lies; a bare .keras file needs it, and `background`,
-    "dark" (None too) or "bright", is of the pictures in it. `calibration_images`, for int8, is 500,
-    or all where there are fewer. The file is written whole or not at all to `out` (default: the
-    run's export folder) as NAME-PRECISION.EXT. Raises EdgestitchError when
-    something does not fit (exit code 2) or the converted file breaks the contract (exit code 1).
+    `format` is tflite, onnx or tflm (which is of int8 alone), `precision` float32, float16, dynamic
+    or int8. `data` overrides where the run's data lies; a model that stands alone, a .keras or .h5
+    file or a SavedModel folder, needs it. For such a model `background`, "dark" (None too) or
+    "bright", is of the pictures in the data; `input_range`, "0..1", "-1..1" or "mean=M,std=S", is
+    what it takes where its scaling is not a layer of it; `code` is the Python file of its own
+    layers, which is run only with `trust_code`, as Lambda layers are. `calibration_images`, for
+    int8, is 500, or all where there are fewer. The file is written whole or not at all to `out`
+    (default: the run's export folder) as NAME-PRECISION.EXT. `max_drop`, for int8, is what may be
+    lost, in points, and `max_changed` how many answers may differ from the float model's, in
+    percent: quantizations are tried until the one-sided bounds at `confidence` are within what is
+    asked, on images held out for that (ladder). `mixed` allows operators to stay float, the
+    precision in the name is then mixed; `qat` begins with fine-tuning. Raises EdgestitchError when
+    something does not fit (exit code 2), the converted file breaks the contract or nothing stays
+    within the budget (exit code 1).
     """
     lookup(format, precision)
+    budget = budget_of(
+        max_drop=max_drop, max_changed=max_changed, confidence=confidence, mixed=mixed, qat=qat
+    )
+    if budget is not None and precision != "int8":
+        raise EdgestitchError(
+            f"a budget was given for {precision}",
+            hint="--max-drop, --max-changed and --qat are for --int8",
+        )
     if background is not None and background not in BACKGROUNDS:
         raise EdgestitchError(
             f"background is {background!r}", hint=f"choose {' or '.join(BACKGROUNDS)}"
@@ -74,6 +113,9 @@ def export(
         Path(model) if model else None,
         data=Path(data) if data else None,
         background=None if background is None else BACKGROUNDS[background],
+        input_range=None if input_range is None else parse_range(input_range),
+        code=Path(code) if code else None,
+        trust_code=trust_code,
     )
     return export_source(
         source,
@@ -84,6 +126,7 @@ def export(
         calibration_images=calibration_images,
         seed=seed,
         overwrite=overwrite,
+        budget=budget,
     )
 
 
@@ -97,29 +140,66 @@ def export_source(
     calibration_images: int | None,
     seed: int,
     overwrite: bool,
+    budget: Budget | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Exported:
-    """`export` for a source that is open already: several artifacts load the model once."""
+    """`export` for a source that is open already: several artifacts load the model once.
+
+    `say` hears what the ladder tried for the `budget`, which is for int8.
+    """
     record = lookup(format, precision)
+    asked, format = format, "tflite" if format == TFLM else format
+    if asked == TFLM and budget is not None and budget.mixed:
+        raise EdgestitchError("tflm at mixed is not made", hint="leave out --mixed")
     name = name or source.name
     check_name(name)
+    if budget is None:
+        climbed = None
+        calibration = calibrating.choose(
+            source.dataset.train.images_u8,
+            source.train_indices,
+            count=calibration_images,
+            seed=seed,
+        )
+        content = record.convert(source.rewritten, precision, calibration, source.kind)
+    else:
+        climbed = climb(
+            source,
+            budget,
+            format_=format,
+            record=record,
+            calibration_images=calibration_images,
+            seed=seed,
+            say=say,
+        )
+        content, taken = climbed.taken.content, climbed.taken.attempt
+        calibration, precision = taken.calibration, taken.precision
     path = (out or source.folder) / f"{name}-{precision}{record.suffix}"
-    calibration = calibrating.choose(
-        source.dataset.train.images_u8, source.train_indices, count=calibration_images, seed=seed
-    )
-    content = record.convert(source.rewritten, precision, calibration, source.kind)
     facts = record.read_back(content, precision)
     record.check(facts, precision)
-    card = _card(source, name, format, precision, content, facts)
-    if precision == "int8":
+    if asked == TFLM:
+        tflm_format.check(facts)
+    card = card_of(source, name, format, precision, content, facts)
+    if precision in ("int8", "mixed"):
         card["calibration"] = calibration.as_json()
+    if climbed is not None:
+        card["ladder"] = climbed.as_json()
     with tempfile.TemporaryDirectory(prefix="edgestitch-export-") as scratch:
         draft = Path(scratch) / f"{name}-{precision}{record.suffix}"
-        _write_draft(draft, record.add_card(content, card))
-        judged = judge(source, draft, engine=record.engine, precision=precision)
+        _write_draft(draft, record.add_card(content, card, b""))
+        allowed = BUDGET_PP if budget is None else budget.max_drop_pp
+        judged = judge(
+            source,
+            draft,
+            engine=record.engine,
+            precision=precision,
+            budget_pp=BUDGET_PP if allowed is None else allowed,
+        )
         card["accuracy"] = judged.accuracy()
         if (format, precision) == ("tflite", "int8"):
             card["reference"] = judged.beside_reference()
-        artifact = record.add_card(content, card)
+        golden, card["golden"] = golden_of(source, content, judged, record, precision=precision)
+        artifact = record.add_card(content, card, golden)
         _write_draft(draft, artifact)
         if read_artifact(draft).card != card:
             raise EdgestitchError(
@@ -134,76 +214,27 @@ def export_source(
                 source.dataset.test.images_u8,
                 engine=record.engine,
             )
-    status = write_file(path, artifact, overwrite=overwrite)
+    files, held, arena = {path: artifact}, artifact, None
+    if asked == TFLM:
+        arena = estimated_arena(read_tflite_graph(content, path.name)[0])
+        files, held = tflm_format.sources(path.with_suffix(""), content, card, arena=arena), content
     return Exported(
-        path=path,
-        status=status,
-        format=format,
+        path=next(iter(files)),
+        status=write_files(files, overwrite=overwrite),
+        format=asked,
         precision=precision,
-        bytes=len(artifact),
-        sha256=hashlib.sha256(artifact).hexdigest(),
+        bytes=len(held),
+        sha256=hashlib.sha256(held).hexdigest(),
         engine=judged.engine,
         engine_version=judged.engine_version,
         agreement=judged.agreement,
+        verdict=judged.verdict,
+        evidence=judged.evidence,
         distance=judged.distance,
         card=card,
         slowdown=slower,
+        arena_bytes=arena,
     )
-
-
-def _card(
-    source: Source,
-    name: str,
-    format_: str,
-    precision: str,
-    content: bytes,
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    """The card but for accuracy. docs/card.md says what each entry means."""
-    dataset = source.dataset
-    digest = hashlib.sha256(content).hexdigest()
-    converted = Artifact(
-        path=Path(name), format=format_, content=content, weights_sha256=digest, card=None
-    )
-    card: dict[str, Any] = {
-        "schema": CARD_SCHEMA,
-        "name": name,
-        "title": source.title,
-        "format": format_,
-        "precision": precision,
-        "labels": list(dataset.labels),
-        "input": facts["input"],
-        "output": facts["output"] | {"kind": source.kind},
-        "preprocessing": {
-            "pixels": "uint8 0..255; scaling is inside the model",
-            "background": dataset.background,
-            "conversion": CONVERSION,
-        },
-        "operators": facts["operators"],
-        "hashes": {
-            "source_model": source.model_sha256,
-            "weights": digest,
-        },
-        "data": {
-            "name": dataset.name,
-            "files": {f.name: f.sha256 for f in dataset.files},
-            "counts": {
-                "train": len(source.train_indices),
-                "validation": source.split["validation_count"],
-                "test": len(dataset.test.labels),
-            },
-            "split_seed": source.split["seed"],
-        },
-        "versions": _versions(format_),
-        "least_engines": {
-            least.engine: least.version
-            for least in least_versions(converted)
-            if least.version is not None
-        },
-    }
-    if "float_operators" in facts and precision == "int8":
-        card["float_operators"] = facts["float_operators"]
-    return card
 
 
 def _write_draft(path: Path, content: bytes) -> None:
@@ -211,11 +242,3 @@ def _write_draft(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise os_error(f"write a draft of {path.name} to {path.parent}", error) from None
-
-
-def _versions(format_: str) -> dict[str, str]:
-    made_with = {
-        "tflite": ("edgestitch-export", "tensorflow", "keras"),
-        "onnx": ("edgestitch-export", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime"),
-    }
-    return {package: version(package) for package in made_with[format_]}

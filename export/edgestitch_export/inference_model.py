@@ -18,11 +18,13 @@ import numpy as np
 from edgestitch_runtime.errors import EdgestitchError
 
 from .batch_norm import foldable, folded_weights
-from .keras_file import check_keras_file
-from .placement import TRAINING_ONLY, consumer_past, places
+from .foreign_model import load_foreign
+from .graph_layer import as_graph
+from .placement import TRAINING_ONLY, consumer_past, only_consumer, placed, places
 
 MAX_SIDE = 64  # "a few dozen pixels a side"
 _SHAPE_ONLY = (keras.layers.Flatten, keras.layers.Reshape)
+_PASSING = (*_SHAPE_ONLY, *TRAINING_ONLY)
 _LINEAR = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
@@ -68,16 +70,7 @@ def load_keras(path: Path) -> keras.Model:
     Raises EdgestitchError when the file is missing, damaged, or not a classifier of one input,
     (n, height, width) or (n, height, width, 1), and one output, (n, classes), with finite weights.
     """
-    check_keras_file(path)
-    try:
-        model: Any = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises what the content happens to break
-        reason = shorten(str(error), width=240, placeholder=" ...")
-        raise EdgestitchError(
-            f"{path} cannot be loaded by Keras: {reason}",
-            hint="layers whose code is not in Keras itself (custom, Lambda) cannot be exported",
-        ) from None
-    return check_classifier(model, path)
+    return check_classifier(load_foreign(path), path)
 
 
 def check_classifier(model: keras.Model, path: Path) -> keras.Model:
@@ -94,7 +87,8 @@ def check_classifier(model: keras.Model, path: Path) -> keras.Model:
         raise EdgestitchError(
             f"{path} takes {shape}, expected (n, height, width) or (n, height, width, 1) with at "
             f"most {MAX_SIDE} pixels a side",
-            hint="edgestitch is for classifiers of small grayscale images",
+            hint="edgestitch is for classifiers of small grayscale images; one of a flat row of "
+            "pixels goes into keras.Sequential([keras.Input((28, 28)), Flatten(), model])",
         )
     if len(out) != 2 or not out[1] or out[1] < 2:
         raise EdgestitchError(
@@ -131,12 +125,15 @@ def for_inference(model: keras.Model) -> keras.Model:
     """A copy of `model` that computes the same answers with fewer operators.
 
     A batch normalization is folded into the dense or convolutional layer before it, and a Rescaling
-    that feeds one through shape-only layers into its weights; a Rescaling whose offset a padded
-    convolution would smear at the border is left alone. Raises EdgestitchError when Keras cannot
-    copy the model.
+    or a Normalization of one mean that feeds one through shape-only layers into its weights; one
+    whose offset a padded convolution would smear at the border is left alone. What layers cannot
+    say, a dilated convolution as one operator, constant shapes in code of the user's own or a
+    Normalization of many numbers, a graph does: then the copy is one. Raises EdgestitchError when
+    Keras cannot copy the model.
     """
     try:
-        return _rewritten(model)
+        copy = _rewritten(model)
+        return as_graph(copy) if any(_asks_for_graph(e) for _, e in placed(model)) else copy
     except Exception as error:  # Keras raises what the content happens to break
         raise EdgestitchError(
             f"this model cannot be rewritten for inference: {shorten(str(error), width=240)}",
@@ -147,26 +144,45 @@ def for_inference(model: keras.Model) -> keras.Model:
 def _rewritten(model: keras.Model) -> keras.Model:
     norms = foldable(model)
     gone = {id(norm) for norm in norms.values()}
-    rescaling, target = _foldable_rescaling(model, norms)
+    scaling, target = _foldable_scaling(model, norms)
+    made: dict[int, keras.layers.Layer] = {}
 
     def rewritten(layer: keras.layers.Layer) -> keras.layers.Layer:
         if id(layer) in gone:
             return Gone(name=layer.name)
-        if layer is rescaling or isinstance(layer, TRAINING_ONLY):
+        if layer is scaling or isinstance(layer, TRAINING_ONLY):
             return keras.layers.Identity(name=layer.name)
+        if isinstance(layer, keras.layers.Normalization) and (found := _scale_and_offset(layer)):
+            return keras.layers.Rescaling(*found, name=layer.name)
+        if _is_own_code(layer):
+            return layer
         shape = _constant_shape(layer)
         if shape is not None:
             return BatchReshape(shape, name=layer.name)
         config = layer.get_config()
-        return layer.__class__.from_config(
+        made[id(layer)] = layer.__class__.from_config(
             config | {"use_bias": True} if id(layer) in norms else config
         )
+        return made[id(layer)]
 
     copy = keras.models.clone_model(model, clone_function=rewritten, recursive=True)
     _copy_weights(model, copy, norms, gone)
-    if rescaling is not None and target is not None:
-        _scale_weights(copy.get_layer(target.name), rescaling.scale, rescaling.offset)
+    if scaling is not None and (found := _scale_and_offset(scaling)):
+        _scale_weights(made[id(target)], *found)
     return copy
+
+
+def _asks_for_graph(layer: Any) -> bool:
+    if isinstance(layer, keras.layers.Normalization):
+        return _scale_and_offset(layer) is None  # whose constants tf2onnx does not find
+    dilation = getattr(layer, "dilation_rate", 1)
+    return _is_own_code(layer) or any(n != 1 for n in np.ravel(dilation))
+
+
+def _is_own_code(layer: keras.layers.Layer) -> bool:
+    """Whether a layer computes what Keras's own do not: it cannot be made anew, and is shared."""
+    ours = type(layer).__module__.split(".")[0] == "keras"
+    return not ours or isinstance(layer, keras.layers.Lambda)
 
 
 def _constant_shape(layer: Any) -> tuple[int, ...] | None:
@@ -183,6 +199,8 @@ def _copy_weights(
     gone: set[int],
 ) -> None:
     for layer in model.layers:
+        if _is_own_code(layer):
+            continue
         if isinstance(layer, keras.Model):
             inner: Any = copy.get_layer(layer.name)
             _copy_weights(layer, inner, norms, gone)
@@ -190,31 +208,60 @@ def _copy_weights(
             copy.get_layer(layer.name).set_weights(folded_weights(layer, norms[id(layer)]))
         elif layer.get_weights() and id(layer) not in gone:
             copied: Any = copy.get_layer(layer.name)
+            if isinstance(copied, (keras.layers.Rescaling, keras.layers.Identity)):
+                continue  # a Normalization, whose numbers it has already
             copied.set_weights(layer.get_weights())
             if isinstance(layer, keras.layers.Normalization):
                 copied.finalize_state()  # it computes with constants made of its weights
 
 
-def _foldable_rescaling(
+def _foldable_scaling(
     model: keras.Model, norms: dict[int, keras.layers.BatchNormalization]
-) -> tuple[keras.layers.Rescaling | None, keras.layers.Layer | None]:
-    """A Rescaling and the layer that it folds into, each standing in one place; None for none."""
+) -> tuple[keras.layers.Layer | None, keras.layers.Layer | None]:
+    """A scaling and the layer that it folds into, each standing in one place; None for none."""
     standing = places(model)
     for layer in model.layers:
-        if not isinstance(layer, keras.layers.Rescaling) or not _is_scalar(layer):
+        found = _scale_and_offset(layer)
+        if found is None:
             continue
-        position = consumer_past(model, layer, (*_SHAPE_ONLY, *TRAINING_ONLY))
+        position = _computing(consumer_past(model, layer, _PASSING))
         if not isinstance(position, _LINEAR) or standing[id(layer)] + standing[id(position)] != 2:
             continue
         if position.use_bias or id(position) in norms:
             padded = getattr(position, "padding", "valid") != "valid"
-            if not padded or float(layer.offset) == 0.0:
+            if not padded or found[1] == 0.0:
                 return layer, position
     return None, None
 
 
-def _is_scalar(layer: keras.layers.Rescaling) -> bool:
-    return np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
+def _computing(layer: Any) -> Any:
+    """`layer`, or where it is a model, the first layer in it that computes; None for none alone."""
+    if not isinstance(layer, keras.Model) or _is_own_code(layer):
+        return layer
+    if isinstance(layer, keras.Sequential):
+        first = layer.layers[0] if layer.layers else None
+    else:
+        (start,) = (e for e in layer.layers if isinstance(e, keras.layers.InputLayer))
+        first = only_consumer(layer, start)
+    if isinstance(first, _PASSING):
+        first = consumer_past(layer, first, _PASSING)
+    return _computing(first)
+
+
+def _scale_and_offset(layer: Any) -> tuple[float, float] | None:
+    """What a Rescaling, or a Normalization, of one number each makes of x: x * scale + offset."""
+    if isinstance(layer, keras.layers.Rescaling):
+        scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
+    elif isinstance(layer, keras.layers.Normalization) and not layer.invert:
+        mean, variance = (
+            np.asarray(keras.ops.convert_to_numpy(v), np.float64)
+            for v in (layer.mean, layer.variance)
+        )
+        scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+        offset = -mean * scale
+    else:
+        return None
+    return (scale.item(), offset.item()) if scale.size == offset.size == 1 else None
 
 
 def _scale_weights(layer: keras.layers.Layer, scale: float, offset: float) -> None:

@@ -17,7 +17,7 @@ from .pairs import hint_for
 
 # Operators that move values and compute none: they keep the type of what they take.
 MOVES = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "MaxPool", "Concat"}
-MOVES |= {"Slice", "Gather", "Pad", "NhwcMaxPool", "DepthToSpace", "SpaceToDepth"}
+MOVES |= {"Slice", "Gather", "Pad", "NhwcMaxPool", "DepthToSpace", "SpaceToDepth", "Cast"}
 FUSED = {"Relu", "Clip"}  # activations that an integer kernel applies as it requantizes
 SEVEN_BIT = 64
 
@@ -45,7 +45,7 @@ def read_back(content: bytes, precision: str) -> dict[str, Any]:
 
 def check(facts: dict[str, Any], precision: str) -> None:
     """Raises EdgestitchError unless `facts` (from `read_back`) keep the contract of `precision`."""
-    wanted = "uint8" if precision == "int8" else "float32"
+    wanted = "uint8" if precision in ("int8", "mixed") else "float32"
     for side in ("input", "output"):
         if facts[side]["dtype"] != wanted:
             raise _broken(f"its {side} is {facts[side]['dtype']}, not {wanted}")
@@ -112,6 +112,7 @@ def _float_operators(optimized: onnx.ModelProto) -> list[str]:
     graph = optimized.graph
     floats = {v.name for v in graph.input if v.type.tensor_type.elem_type == TensorProto.FLOAT}
     integers = {v.name for v in graph.input} - floats
+    integers |= {i.name for i in graph.initializer if i.data_type == TensorProto.UINT8}  # tables
     found = []
     for node in graph.node:
         takes = [n for n in node.input if n in floats]

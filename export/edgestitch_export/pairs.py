@@ -8,18 +8,27 @@ PRECISIONS_OF: dict[str, tuple[str, ...]] = {
     "tflite": ("float32", "float16", "dynamic", "int8"),
     "onnx": ("float32", "dynamic", "int8"),
 }
+# The TFLite artifact written as C source. Not of --all: it is int8 TFLite once more.
+TFLM = "tflm"
+
+
+def precisions_of(format_: str) -> tuple[str, ...]:
+    """What `format_` is made at. Raises EdgestitchError when there is no such format."""
+    known = PRECISIONS_OF | {TFLM: ("int8",)}
+    if format_ not in known:
+        raise EdgestitchError(
+            f"there is no format {format_!r}", hint=f"the formats are {', '.join(known)}"
+        )
+    return known[format_]
 
 
 def check_pair(format_: str, precision: str | None) -> None:
     """Raises EdgestitchError for an unknown format, or a precision it is not made at."""
-    if format_ not in PRECISIONS_OF:
-        raise EdgestitchError(
-            f"there is no format {format_!r}", hint=f"the formats are {', '.join(PRECISIONS_OF)}"
-        )
-    if precision is not None and precision not in PRECISIONS_OF[format_]:
+    made = precisions_of(format_)
+    if precision is not None and precision not in made:
         raise EdgestitchError(
             f"{format_} at {precision} is not made",
-            hint=f"{format_} is made at {', '.join(PRECISIONS_OF[format_])}",
+            hint=f"{format_} is made at {', '.join(made)}",
         )
 
 

@@ -38,6 +38,17 @@ class Agreement:
         return self.float_correct / self.n
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassAgreement:
+    """Float model against artifact on the `n` images of one true class; the words of Agreement."""
+
+    n: int
+    float_correct: int
+    artifact_correct: int
+    lost: int
+    won: int
+
+
 def compare(truth: np.ndarray, float_index: np.ndarray, artifact_index: np.ndarray) -> Agreement:
     """Compares two sets of top-1 answers.
 
@@ -67,6 +78,30 @@ def compare(truth: np.ndarray, float_index: np.ndarray, artifact_index: np.ndarr
         drop_interval_pp=(100 * low, 100 * high),
         drop_upper_pp=100 * upper,
         mcnemar_p=mcnemar_exact(lost=lost, won=won),
+    )
+
+
+def compare_classes(
+    truth: np.ndarray, float_index: np.ndarray, artifact_index: np.ndarray, *, classes: int
+) -> tuple[ClassAgreement, ...]:
+    """As `compare`, for each of `classes` true classes in order; a class may have no image."""
+    float_right = float_index == truth
+    artifact_right = artifact_index == truth
+
+    def counted(chosen: np.ndarray) -> list[int]:
+        return np.bincount(truth[chosen], minlength=classes).tolist()
+
+    columns = zip(
+        counted(np.ones(len(truth), bool)),
+        counted(float_right),
+        counted(artifact_right),
+        counted(float_right & ~artifact_right),
+        counted(~float_right & artifact_right),
+        strict=True,
+    )
+    return tuple(
+        ClassAgreement(n=n, float_correct=before, artifact_correct=after, lost=lost, won=won)
+        for n, before, after, lost, won in columns
     )
 
 

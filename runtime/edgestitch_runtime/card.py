@@ -1,15 +1,17 @@
 """The card: what an artifact says of itself, and how it is read from and put into a file.
 
-TFLite: a zip appended to the flatbuffer, with `edgestitch.json` and `labels.txt`, both stored
-uncompressed. ONNX: the `metadata_props` entry `edgestitch`. Both are read here with nothing but the
-standard library, before any engine sees the file. docs/card.md documents the schema.
+TFLite: a zip appended to the flatbuffer, with `edgestitch.json`, `labels.txt` and `golden.npz`,
+all stored uncompressed. ONNX: the `metadata_props` entries `edgestitch`, `edgestitch_golden` and
+`edgestitch_sha256`, the card's hash: a zip has checksums of its own.
+Both are read here with nothing but the standard library, before any engine sees the file.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,75 +19,35 @@ from pathlib import Path
 from typing import Any
 
 from .array_files import read_regular
+from .card_schema import card_text, check_card, damaged_card, parse_card
 from .errors import EdgestitchError
-from .json_shape import Shape, count, labels, misfit, null, number, sha256, word
 
-CARD_SCHEMA = 1
 CARD_FILE = "edgestitch.json"
 LABELS_FILE = "labels.txt"
+GOLDEN_FILE = "golden.npz"
 ONNX_KEY = "edgestitch"
+ONNX_GOLDEN_KEY = "edgestitch_golden"
+ONNX_HASH_KEY = "edgestitch_sha256"
 MAX_ARTIFACT_BYTES = 256 << 20
 FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
 _ONNX_METADATA_FIELD = 14  # ModelProto.metadata_props in onnx.proto
-_MOST_DIGITS = 20  # of a whole number: what has hundreds is no float any more
+_BEFORE_CARD = 30 + len(CARD_FILE)  # bytes of the zip's first entry: its header and name
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: artifacts carry no timestamps
-_TENSOR = {
-    "shape": [(null, count)],
-    "dtype": word,
-    "scale": (null, number),
-    "zero_point": (null, lambda v: isinstance(v, int)),
-}
-_COUNTED = {"correct": count, "n": lambda v: count(v) and v > 0, "engine": word}
-_SHAPE = {
-    "name": word,
-    "title": word,
-    "format": word,
-    "precision": word,
-    "labels": labels,
-    "input": _TENSOR,
-    "output": _TENSOR | {"kind": lambda v: v in ("probabilities", "logits")},
-    "preprocessing": {"pixels": word, "background": lambda v: v in (0, 255)},
-    "hashes": {"source_model": sha256, "weights": sha256},
-    "data": {"name": word, "counts": {"train": count, "validation": count, "test": count}},
-    "versions": lambda v: isinstance(v, dict) and all(word(x) for x in v.values()),
-    "least_engines": lambda v: isinstance(v, dict) and all(word(x) for x in v.values()),
-}
-_ACCURACY = {
-    "float": _COUNTED,
-    "artifact": _COUNTED,
-    "changed": count,
-    "drop_pp": number,
-    "drop_interval_pp": lambda v: isinstance(v, list) and len(v) == 2 and all(map(number, v)),
-}
-_DISTANCE = {"n": count, "rows_equal": count, "largest_step": count, "flips": count}
-
-
-def _counted(value: Any) -> bool:
-    fits = misfit(value, _DISTANCE) is None
-    return fits and max(value["rows_equal"], value["flips"]) <= value["n"]
-
-
-_REFERENCE = (
-    {"engine": word, "refuses": word},
-    {"engine": word, "distances": lambda v: _each(v, _counted)},
-)
-_OPTIONAL = {
-    "accuracy": _ACCURACY,
-    "calibration": (null, {"count": count, "seed": count}),
-    "float_operators": (null, [word]),
-    "reference": _REFERENCE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """An artifact's bytes and what they are. `card` is None when edgestitch did not write it."""
+    """An artifact's bytes and what they are. `card` is None when edgestitch did not write it.
+
+    `golden` are the bytes of its golden vectors, whose hash the card holds; empty without.
+    """
 
     path: Path
     format: str
     content: bytes
     weights_sha256: str
     card: dict[str, Any] | None
+    golden: bytes = b""
 
 
 def read_artifact(path: Path | str) -> Artifact:
@@ -95,6 +57,29 @@ def read_artifact(path: Path | str) -> Artifact:
     what its card says), of an unknown suffix or not a model, or has a card of a newer schema.
     """
     path = Path(path)
+    format_ = format_of(path)
+    content = read_regular(path, limit=MAX_ARTIFACT_BYTES)
+    if not content:
+        raise EdgestitchError(f"{path} is empty", hint="export it again, or copy it again")
+    if format_ == "tflite":
+        model, card, golden = _read_tflite(path, content)
+    else:
+        model, card, golden = _read_onnx(path, content)
+    digest = hashlib.sha256(model).hexdigest()
+    if card is not None:
+        check_card(path, card, format_=format_, weights=digest, golden=golden)
+    return Artifact(
+        path=path,
+        format=format_,
+        content=content,
+        weights_sha256=digest,
+        card=card,
+        golden=b"" if card is None else golden,
+    )
+
+
+def format_of(path: Path) -> str:
+    """The format that the suffix names. Raises EdgestitchError when it names none."""
     format_ = FORMATS.get(path.suffix.lower())
     if format_ is None:
         raise EdgestitchError(
@@ -102,17 +87,7 @@ def read_artifact(path: Path | str) -> Artifact:
             f"expected {' or '.join(FORMATS)}",
             hint="`edgestitch export` makes artifacts from a run or a .keras file",
         )
-    content = read_regular(path, limit=MAX_ARTIFACT_BYTES)
-    if not content:
-        raise EdgestitchError(f"{path} is empty", hint="export it again, or copy it again")
-    if format_ == "tflite":
-        model, card = _read_tflite(path, content)
-    else:
-        model, card = _read_onnx(path, content)
-    digest = hashlib.sha256(model).hexdigest()
-    if card is not None:
-        _check_card(path, card, format_, digest)
-    return Artifact(path=path, format=format_, content=content, weights_sha256=digest, card=card)
+    return format_
 
 
 def model_bytes(format_: str, content: bytes) -> bytes:
@@ -129,8 +104,8 @@ def model_bytes(format_: str, content: bytes) -> bytes:
     )
 
 
-def append_to_tflite(flatbuffer: bytes, card: dict[str, Any]) -> bytes:
-    """A TFLite artifact: the flatbuffer, then a zip with the card and labels.txt.
+def append_to_tflite(flatbuffer: bytes, card: dict[str, Any], golden: bytes = b"") -> bytes:
+    """A TFLite artifact: the flatbuffer, then a zip with the card, labels.txt, golden vectors.
 
     The same arguments give the same bytes. The zip's offsets count from the file's start, as
     `zipfile` and Android's metadata extractor expect.
@@ -138,47 +113,51 @@ def append_to_tflite(flatbuffer: bytes, card: dict[str, Any]) -> bytes:
     stream = io.BytesIO(flatbuffer)
     stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
-        for name, text in (
-            (CARD_FILE, card_text(card)),
-            (LABELS_FILE, "".join(f"{label}\n" for label in card["labels"])),
-        ):
+        files = {
+            CARD_FILE: card_text(card).encode(),
+            LABELS_FILE: "".join(f"{label}\n" for label in card["labels"]).encode(),
+        }
+        for name, held in (files | ({GOLDEN_FILE: golden} if golden else {})).items():
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system = 3
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, text.encode())
+            archive.writestr(entry, held)
     return stream.getvalue()
 
 
-def card_text(card: dict[str, Any]) -> str:
-    """The card as it stands in a file: one line of JSON, keys in the order they were put in."""
-    return json.dumps(card, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _read_tflite(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None]:
+def _read_tflite(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None, bytes]:
+    """(the flatbuffer, the card, the golden vectors)."""
     if len(content) < 8 or content[4:8] != b"TFL3":
         raise EdgestitchError(
             f"{path} is not a TFLite model: it has no TFL3 mark", hint="export it again"
         )
     start = _zip_start(content)
-    if start == len(content):
-        if b"PK\x03\x04" in content[-65536:] and CARD_FILE.encode() in content[-65536:]:
+    held: dict[str, bytes] = {}
+    if start < len(content):
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if CARD_FILE in archive.namelist():
+                    files = {CARD_FILE, LABELS_FILE, GOLDEN_FILE} & set(archive.namelist())
+                    held = {name: _stored(path, archive, name) for name in sorted(files)}
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
+            raise damaged_card(path, "its zip cannot be read") from None
+    if CARD_FILE not in held:
+        # Of a zip that lost its end, zipfile finds the end of golden.npz, a zip inside it.
+        if CARD_FILE.encode() in content or b"PK\x03\x04" in content[-_BEFORE_CARD:]:
             raise EdgestitchError(
                 f"{path} is cut short: its card is not whole", hint="copy or export it again"
             )
-        return content, None
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if CARD_FILE not in archive.namelist():
-                return content[:start], None
-            # What is compressed may unpack to anything, and breaks in the packer's own errors.
-            if archive.getinfo(CARD_FILE).compress_type != zipfile.ZIP_STORED:
-                raise _damaged_card(path, "it is compressed")
-            text = archive.read(CARD_FILE)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
-        raise _damaged_card(path, "its zip cannot be read") from None
+        return content[:start], None, b""
     if content[-22:-18] != b"PK\x05\x06":  # the end-of-directory record, which has no comment
-        raise _damaged_card(path, "something follows it")
-    return content[:start], _parse_card(path, text)
+        raise damaged_card(path, "something follows it")
+    return content[:start], parse_card(path, held[CARD_FILE]), held.get(GOLDEN_FILE, b"")
+
+
+def _stored(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    # What is compressed may unpack to anything, and breaks in the packer's own errors.
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise damaged_card(path, f"{name} is compressed")
+    return archive.read(name)
 
 
 def _zip_start(content: bytes) -> int:
@@ -190,9 +169,10 @@ def _zip_start(content: bytes) -> int:
         return len(content)
 
 
-def _read_onnx(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None]:
+def _read_onnx(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None, bytes]:
+    """(the model without its metadata, the card, the golden vectors)."""
     kept = []
-    card_json = None
+    ours = {key.encode(): b"" for key in (ONNX_KEY, ONNX_GOLDEN_KEY, ONNX_HASH_KEY)}
     seen = set()
     try:
         for field, start, end, value in _onnx_fields(content):
@@ -201,15 +181,26 @@ def _read_onnx(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None
                 kept.append(content[start:end])
                 continue
             entry = {f: v for f, _, _, v in _onnx_fields(value)}
-            if entry.get(1) == ONNX_KEY.encode():
-                card_json = entry.get(2, b"")
+            if entry.get(1) in ours:
+                ours[entry[1]] = entry.get(2, b"")
     except ValueError:
         seen.clear()
     if not {1, 7} <= seen:  # ir_version and graph: what every ModelProto has
         raise EdgestitchError(
             f"{path} is not an ONNX model, or it is cut short", hint="copy or export it again"
         )
-    return b"".join(kept), None if card_json is None else _parse_card(path, card_json)
+    card_json, golden, digest = ours.values()
+    if digest and digest.decode(errors="replace") != hashlib.sha256(card_json).hexdigest():
+        raise damaged_card(path, "it does not match the hash beside it")
+    card = parse_card(path, card_json) if card_json else None
+    return b"".join(kept), card, _from_base64(golden)
+
+
+def _from_base64(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b"damaged"  # the hash in the card tells
 
 
 def _onnx_fields(content: bytes) -> Iterator[tuple[int, int, int, bytes]]:
@@ -248,50 +239,3 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return result, position
     raise ValueError("varint too long")
-
-
-def _parse_card(path: Path, text: bytes) -> dict[str, Any]:
-    try:
-        card = json.loads(text.decode(), parse_int=_whole_number)
-    except (ValueError, RecursionError):
-        raise _damaged_card(path, "it is no JSON") from None
-    schema = card.get("schema") if isinstance(card, dict) else None
-    if isinstance(schema, int) and schema > CARD_SCHEMA:
-        raise EdgestitchError(
-            f"{path} has a card of schema {schema}, this edgestitch-runtime reads {CARD_SCHEMA}",
-            hint="pip install --upgrade edgestitch-runtime",
-        )
-    return card
-
-
-def _whole_number(text: str) -> int:
-    if len(text) > _MOST_DIGITS:
-        raise ValueError(f"a number of {len(text)} digits")
-    return int(text)
-
-
-def _check_card(path: Path, card: dict[str, Any], format_: str, digest: str) -> None:
-    wrong = misfit(card, _SHAPE)
-    for entry, shape in _OPTIONAL.items():
-        if wrong is None and entry in card:
-            wrong = misfit(card[entry], shape, entry)
-    if wrong is None and (card["format"] != format_ or card.get("schema") != CARD_SCHEMA):
-        wrong = "format or schema"
-    if wrong:
-        raise _damaged_card(path, f"its entry {wrong} is missing or of another kind")
-    if card["hashes"]["weights"] != digest:
-        raise EdgestitchError(
-            f"{path} was altered after its export: its weights do not match the hash in its card",
-            hint="copy it again from where it was exported, or export it again",
-        )
-
-
-def _each(value: Any, shape: Shape) -> bool:
-    """Whether `value` is an object, and each value in it fits `shape`."""
-    return isinstance(value, dict) and all(misfit(one, shape) is None for one in value.values())
-
-
-def _damaged_card(path: Path, why: str) -> EdgestitchError:
-    return EdgestitchError(
-        f"{path} has a damaged card: {why}", hint="copy it again, or export it again"
-    )

@@ -14,6 +14,7 @@ import numpy as np
 from .card import read_artifact
 from .engines import Session, engine_version, open_session
 from .errors import EdgestitchError
+from .raw_pixels import input_conversion
 
 _ARRAY, _UINT8 = np.ndarray, np.dtype(np.uint8)
 
@@ -93,9 +94,10 @@ class Classifier:
         self.engine, self._session = open_session(artifact, engine=engine, threads=threads)
         self.engine_version = engine_version(self.engine)
         self.shape = self._session.input_shape
+        self.output_dtype = self._session.output_dtype
         self.labels = _labels(path, artifact.card, self._session.classes)
         self._batch_lock = Lock()
-        self._to_input = _input_conversion(path, self._session)
+        self._to_input = input_conversion(path, self._session)
         self._reading = _reading(self._session, artifact.card)
         # Calls that no thread is using. A thread that finds none makes one more: threads do not
         # wait for each other, and list.pop and list.append are atomic, cheaper than a lock.
@@ -105,8 +107,9 @@ class Classifier:
     def open(cls, path: str | Path, engine: str = "auto", threads: int = 1) -> Classifier:
         """Opens `path` (.tflite or .onnx) on `engine` with `threads` threads inside the engine.
 
-        "auto" takes the first installed engine that runs the file. Raises EdgestitchError when the
-        file is missing, damaged or altered, or when no engine can run it; its hint says what to do.
+        "auto" takes the fastest installed engine that gives the answers of the file's golden
+        vectors; of a file without such, that runs it. Raises EdgestitchError when the file is
+        missing, damaged or altered, or when no engine can run it; its hint says what to do.
         """
         return cls(Path(path), engine, threads)
 
@@ -141,7 +144,11 @@ class Classifier:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(n, height, width) uint8, 0..255, to (n, classes) float32 whose rows sum to 1."""
-        return self._reading.probabilities(self.scores(images))
+        return self.probabilities_of(self.scores(images))
+
+    def probabilities_of(self, scores: np.ndarray) -> np.ndarray:
+        """What `scores` gave, (n, classes), as float32 rows that sum to 1."""
+        return self._reading.probabilities(scores)
 
     def scores(self, images: Any) -> np.ndarray:
         """(n, height, width) uint8 to the engine's own output, (n, classes) of the model's dtype.
@@ -201,23 +208,6 @@ class Classifier:
                 f"(n, {height}, {width})",
                 hint="edgestitch_runtime.picture turns a photo of any size into such an array",
             )
-
-
-def _input_conversion(path: Path, session: Session) -> Callable[[np.ndarray], np.ndarray]:
-    """How uint8 pixels become the model's input: the identity in value, whatever the dtype."""
-    dtype = session.input_dtype
-    if dtype == np.float32:
-        return lambda images: images.astype(np.float32)
-    if dtype == np.uint8:
-        return np.ascontiguousarray
-    scale, zero_point = session.input_scale, session.input_zero_point
-    if dtype == np.int8 and (scale, zero_point) == (1.0, -128):
-        return lambda images: (images ^ 128).view(np.int8)  # pixel - 128
-    raise EdgestitchError(
-        f"{path} takes {dtype} with scale {scale} and zero point {zero_point}; raw pixels need "
-        "float32, uint8, or int8 with scale 1 and zero point -128",
-        hint="export it with `edgestitch export`, which fixes the input range to 0..255",
-    )
 
 
 def _reading(session: Session, card: dict[str, Any] | None) -> Reading:

@@ -26,9 +26,11 @@ GROUP = "edgestitch.commands"
 PROVIDERS = {
     "train": "edgestitch-train",
     "export": "edgestitch-export",
+    "diff": "edgestitch-export",
     "classify": "edgestitch-runtime",
     "inspect": "edgestitch-runtime",
     "profile": "edgestitch-runtime",
+    "selftest": "edgestitch-runtime",
     "bench": "edgestitch-benchmarks",
     "demo": "edgestitch",
 }

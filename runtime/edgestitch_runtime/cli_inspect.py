@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="run the model on the test images of this data set, and count ties at the top",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="only tell whether the file is whole and as exported: exit code 1 when it is not",
+    )
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
 
 
@@ -39,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from .errors import EdgestitchError
     from .inspecting import ONNX_HINT, WITHOUT_ONNX, inspect_artifact
 
+    if args.verify:
+        return _verify(args)
     if args.svg is not None and args.svg.suffix.lower() != ".svg":
         raise EdgestitchError(
             f"--svg {args.svg}: a drawing's name ends in .svg", hint=f"--svg {args.svg.name}.svg"
@@ -54,6 +61,47 @@ def run(args: argparse.Namespace) -> int:
         from .inspect_text import as_text
 
         print(as_text(found, layers=args.layers))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Checks the hashes that the card holds; raises EdgestitchError when one does not fit."""
+    from .array_files import read_regular
+    from .card import MAX_ARTIFACT_BYTES, format_of, read_artifact
+    from .card_schema import NewerSchema
+    from .errors import EdgestitchError
+    from .golden import unpack_golden
+
+    if args.layers or args.svg or args.data:
+        raise EdgestitchError(
+            "--verify goes with none of --layers, --svg and --data", hint="leave them out"
+        )
+    # What is no artifact, cannot be read, or is of a later version, is not altered: code 2.
+    format_of(args.artifact)
+    read_regular(args.artifact, limit=MAX_ARTIFACT_BYTES)
+    try:
+        found = read_artifact(args.artifact)
+        if found.card is None:
+            raise EdgestitchError(
+                f"{found.path} has no card: nothing says what it should be",
+                hint="`edgestitch export` writes files that can be verified",
+            )
+        golden = unpack_golden(found.golden, str(found.path)) if found.golden else None
+    except NewerSchema:
+        raise
+    except EdgestitchError as error:
+        raise EdgestitchError(error.message, hint=error.hint, exit_code=1) from None
+    count = 0 if golden is None else len(golden.gate)
+    if args.json:
+        told = {"file": str(found.path), "weights_sha256": found.weights_sha256}
+        print(json.dumps(told | {"golden_vectors": count}, indent=2, ensure_ascii=False))
+    else:
+        what = (
+            f"its weights and {count} golden vectors match the hashes"
+            if count
+            else ("its weights match the hash")
+        )
+        print(f"{found.path} is as exported: {what} in its card")
     return 0
 
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from .classifier import Classifier
 from .errors import EdgestitchError
-
-REFERENCE = "reference"
+from .golden_check import REFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +72,21 @@ def from_reference(
     """
     if classifier.engine == REFERENCE:
         return NoDistance(reason="it is the reference")
-    if scores.dtype.kind not in "iu":
-        return NoDistance(reason=f"its scores are {scores.dtype}, and steps are of integers")
+    found = reference_scores(classifier, images_u8)
+    return found if isinstance(found, NoDistance) else distance(scores, found)
+
+
+def reference_scores(classifier: Classifier, images_u8: np.ndarray) -> np.ndarray | NoDistance:
+    """What `reference` answers with the opened artifact: (n, classes) integers.
+
+    Or why it does not: the artifact is no int8 TFLite, or the integer graph refuses it.
+    """
+    if classifier.output_dtype.kind not in "iu":
+        reason = f"its scores are {classifier.output_dtype}, and steps are of integers"
+        return NoDistance(reason=reason)
     try:
         with Classifier.open(classifier.path, engine=REFERENCE) as reference:
-            return distance(scores, reference.scores(images_u8))
+            return reference.scores(images_u8)
     except EdgestitchError as error:
         path = classifier.path
         return NoDistance(reason=error.message.replace(str(path), path.name))

@@ -18,6 +18,7 @@ import numpy as np
 
 from .card import Artifact
 from .errors import EdgestitchError
+from .golden_check import DIFFERS, check_golden
 
 
 class Session(Protocol):
@@ -75,7 +76,7 @@ class Engine:
         return f"pip install 'edgestitch-runtime[{self.name}]'"
 
 
-# The order is the order in which engine="auto" tries them.
+# The fastest first, as README's table has them: engine="auto" tries them in this order.
 ENGINES: dict[str, Engine] = {
     "litert": Engine(
         name="litert",
@@ -128,7 +129,8 @@ def decline_telemetry() -> None:
 
 
 def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str, Session]:
-    """Opens `artifact` on `engine` ("auto": the first in the table that opens it).
+    """Opens `artifact` on `engine`, or on the fastest, which is the first of the table, that passes
+    its golden vectors ("auto"; without such vectors, that opens it).
 
     Returns the engine's name and the session. Raises EdgestitchError when the engine is unknown,
     does not run this format, is not installed, is installed but broken, or refuses the model.
@@ -140,7 +142,7 @@ def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str,
         )
     if engine != "auto":
         return engine, _open(artifact, _lookup(engine, artifact), threads)
-    able = [e for e in ENGINES.values() if artifact.format in e.formats and _takes(e, artifact)]
+    able = [e for e in ENGINES.values() if runs(e, artifact)]
     found = [e for e in able if installed(e.name)]
     if not found:
         raise EdgestitchError(
@@ -150,7 +152,9 @@ def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str,
     first_error: EdgestitchError | None = None
     for candidate in found:
         try:
-            return candidate.name, _open(artifact, candidate, threads)
+            session = _open(artifact, candidate, threads)
+            _passes(artifact, session, candidate.name)
+            return candidate.name, session
         except EdgestitchError as error:
             first_error = first_error or error
     assert first_error is not None
@@ -177,6 +181,11 @@ def _lookup(name: str, artifact: Artifact) -> Engine:
     if not installed(name):
         raise EdgestitchError(f"the engine {name} is not installed here", hint=engine.install)
     return engine
+
+
+def runs(engine: Engine, artifact: Artifact) -> bool:
+    """Whether `engine` is one for files of this format and precision, installed or not."""
+    return artifact.format in engine.formats and _takes(engine, artifact)
 
 
 def _takes(engine: Engine, artifact: Artifact) -> bool:
@@ -212,6 +221,18 @@ def _open(artifact: Artifact, engine: Engine, threads: int) -> Session:
             hint=_why_refused(artifact, engine),
         ) from None
     return session
+
+
+def _passes(artifact: Artifact, session: Session, engine: str) -> None:
+    """Raises EdgestitchError, with exit code 1, when the golden vectors are answered otherwise."""
+    found = check_golden(artifact, session, engine=engine, engine_version=engine_version(engine))
+    if found is not None and found.verdict == DIFFERS:
+        raise EdgestitchError(
+            f"{engine} {engine_version(engine)} does not answer {artifact.path} as exported: "
+            f"{found.line()}",
+            hint=f"edgestitch selftest {artifact.path} --engine all",
+            exit_code=1,
+        )
 
 
 def _why_refused(artifact: Artifact, engine: Engine) -> str:

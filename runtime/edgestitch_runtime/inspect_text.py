@@ -137,6 +137,8 @@ def _card_rows(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "pictures", f"{card['preprocessing']['pixels']}, {background} background"
     accuracy = card.get("accuracy")
     if accuracy:
+        if "verdict" in accuracy:
+            yield "verdict", printable(str(accuracy["verdict"]), 300)
         yield "accuracy", _accuracy(accuracy["artifact"])
         yield "float", _accuracy(accuracy["float"])
         low, high = accuracy["drop_interval_pp"]
@@ -155,7 +157,8 @@ def _card_rows(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "distance", f"{engine} from {reference['engine']}: {Distance(**known).line()}"
     data = card.get("data")
     if data:
-        yield "data", f"{data['name']}, {data['counts']}"
+        counts = (f"{data['counts'][part]:,} {part}" for part in ("train", "validation", "test"))
+        yield "data", f"{data['name']}: {', '.join(counts)}"
     calibration = card.get("calibration")
     if calibration:
         yield "calibration", f"{calibration['count']} training images, seed {calibration['seed']}"

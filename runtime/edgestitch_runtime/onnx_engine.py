@@ -58,7 +58,7 @@ class OnnxSession:
         described = artifact.card or {}
         # DynamicQuantizeLinear takes one range for the whole batch: an image's answer would depend
         # on its neighbours. What is known to be free of it is run in batches.
-        independent = described.get("precision") in ("float32", "int8")
+        independent = described.get("precision") in ("float32", "int8", "mixed")
         self._step = fixed_batch or (BATCH if independent else 1)
         self.input_scale, self.input_zero_point = _quantization(described.get("input"))
         self.output_scale, self.output_zero_point = _quantization(described.get("output"))

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +20,65 @@ def write_file(path: Path, content: bytes, *, overwrite: bool) -> str:
     Raises EdgestitchError when another content is there and `overwrite` is false, or when the
     system refuses; in both cases what was there before is still there, and nothing else.
     """
+    return write_files({path: content}, overwrite=overwrite)
+
+
+def write_files(contents: Mapping[Path, bytes], *, overwrite: bool) -> str:
+    """`write_file` for files that belong together: none is put in place before all are written.
+
+    Returns "unchanged" when all of them already hold their bytes.
+    """
+    drafts: dict[Path, Path] = {}
+    changed = [path for path in contents if _differs(path, contents[path], overwrite)]
     try:
+        for path in changed:
+            with _told(path):
+                drafts[path] = _draft(path, contents[path])
+        for path, draft in drafts.items():
+            with _told(path):
+                draft.replace(path)
+    finally:
+        for draft in drafts.values():
+            with contextlib.suppress(OSError):
+                draft.unlink()
+    return "written" if changed else "unchanged"
+
+
+def _differs(path: Path, content: bytes, overwrite: bool) -> bool:
+    """Whether `path` has to be written; raises EdgestitchError where it must not be."""
+    with _told(path):
         if path.is_file() and path.read_bytes() == content:
-            return "unchanged"
+            return False
         if path.exists() and not overwrite:
             raise EdgestitchError(
                 f"{path} exists and differs from what would be written",
                 hint="--force overwrites it; --name or another folder keeps both",
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise os_error(f"write {path}", error) from None
+    return True
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    """`content` in a file of a temporary name beside `path`: whole, or gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o666 & ~umask())
-        Path(temporary).replace(path)
+        Path(name).chmod(0o666 & ~umask())
+    except BaseException:
+        Path(name).unlink()
+        raise
+    return Path(name)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise os_error(f"write {path}", error) from None
-    finally:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-    return "written"
 
 
 def write_json(path: Path, value: Any, *, overwrite: bool) -> str:

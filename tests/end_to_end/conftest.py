@@ -105,11 +105,16 @@ def install(
 ) -> Install:
     """install(*wheels, extras=..., python=..., pinned=...) makes an environment that has just that.
 
-    `pinned` names packages to be taken at the version of requirements.lock.
+    `pinned` names packages to be taken at the version of requirements.lock; `also` are more to
+    install, such as "numpy<2".
     """
 
     def make(
-        *names: str, extra: str = "", python: Path = Path(sys.executable), pinned: tuple[str, ...]
+        *names: str,
+        extra: str = "",
+        python: Path = Path(sys.executable),
+        pinned: tuple[str, ...] = (),
+        also: tuple[str, ...] = (),
     ) -> Installed:
         place = tmp_path_factory.mktemp("installed")
         for folder in ("empty", "home", "scratch"):
@@ -121,6 +126,7 @@ def install(
             *("pip", "install", "--quiet", "--python", place / "env" / "bin" / "python"),
             *("--constraints", constraints),
             *(f"{wheels[name]}{extra}" for name in names),
+            *also,
             cwd=place,
         )
         return Installed(

@@ -150,7 +150,9 @@ def test_the_picture_of_a_real_boot_is_classified_from_its_file(told: dict) -> N
     assert sum(x["probability"] for x in answer["top"]) <= 1.00001
 
 
-@pytest.mark.parametrize("command", ["train", "export", "classify", "inspect", "profile", "bench"])
+@pytest.mark.parametrize(
+    "command", ["train", "export", "classify", "inspect", "profile", "selftest", "bench"]
+)
 def test_help_reads_as_a_page_and_needs_no_run(
     command: str, cli: Callable[..., Done], tmp_path: Path
 ) -> None:

@@ -84,13 +84,14 @@ def test_the_card_counts_how_far_litert_is_from_its_own_reference_kernels(
 
 
 def test_a_model_that_the_integer_graph_does_not_hold_is_exported_and_its_card_says_why(
-    separable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    separable: Path, mini_train: Labelled, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trained: Any = keras.models.load_model(separable, compile=False)
-    scores = layers.Dense(10, activation="softmax")(
-        layers.Activation("gelu")(layers.Dense(10)(trained.layers[-2].output))
-    )
-    keras.Model(trained.inputs, scores).save(tmp_path / "gelu.keras")
+    scores = layers.Dense(10, "softmax")(layers.Activation("gelu")(trained.layers[-2].output))
+    model: Any = keras.Model(trained.inputs, scores)
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    model.fit(mini_train[0][:1000, :, :, None], mini_train[1][:1000], batch_size=16, verbose=0)
+    model.save(tmp_path / "gelu.keras")
     words = ["export", str(tmp_path / "gelu.keras"), "--data", str(TRAIN / "fashion_mnist_mini")]
     assert main([*words, "--format", "tflite", "--int8"]) == 0
     told = capsys.readouterr().out

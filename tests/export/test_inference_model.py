@@ -139,6 +139,21 @@ def test_an_adapted_normalization_keeps_its_statistics(mini_test):
     adapted: Any = layers.Normalization(axis=None)  # pyright: ignore[reportArgumentType]
     adapted.adapt(mini_test[0].astype(np.float32))
     model = keras.Sequential([keras.Input((28, 28)), adapted, layers.Flatten(), layers.Dense(5)])
+    rewritten = for_inference(model)
+    same_answers(model, rewritten, mini_test[0][:20])
+    assert kinds(rewritten) == ["Identity", "BatchReshape", "Dense"]  # one mean is a scaling
+    padded = built(
+        layers.Normalization(mean=72.9, variance=8100.0),
+        layers.Conv2D(3, 3, padding="same"),
+        layers.Flatten(),
+        layers.Dense(5),
+        shape=(28, 28, 1),
+    )
+    assert kinds(for_inference(padded))[0] == "Rescaling"
+    same_answers(padded, for_inference(padded), mini_test[0][:20])
+    columns: Any = layers.Normalization()  # of (28, 28): a mean for each column
+    columns.adapt(mini_test[0].astype(np.float32))
+    model = keras.Sequential([keras.Input((28, 28)), columns, layers.Flatten(), layers.Dense(5)])
     same_answers(model, for_inference(model), mini_test[0][:20])
 
 

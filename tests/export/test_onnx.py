@@ -43,6 +43,33 @@ def test_the_file_is_valid_and_holds_only_onnx_operators(path):
     assert "com.microsoft" not in used
 
 
+def test_the_opset_is_the_oldest_that_carries_the_model(path):
+    model = onnx.load(path)
+    (opset,) = model.opset_import
+    expected = {"float32": (9, 4), "dynamic": (11, 6), "int8": (13, 7)}
+    assert (opset.version, model.ir_version) == expected[path.stem.split("-")[1]]
+
+
+def test_where_an_opset_fails_the_next_is_taken_and_the_last_error_told():
+    from edgestitch_export.onnx_format import _at_oldest_opset
+
+    tried = []
+
+    def since(least: int):
+        def at(opset: int, scratch: Path) -> onnx.ModelProto:
+            tried.append(opset)
+            if opset < least:
+                raise ValueError(f"nothing at {opset}")
+            return onnx.ModelProto(ir_version=opset)
+
+        return at
+
+    assert _at_oldest_opset("float32", since(13)).ir_version == 13
+    assert tried == [9, 11, 13]
+    with pytest.raises(ValueError, match="nothing at 17"):
+        _at_oldest_opset("int8", since(18))
+
+
 def test_the_float_graph_is_reduced_to_gemms(mini_run):
     nodes = [n.op_type for n in onnx.load(mini_run / "export" / "mlp-float32.onnx").graph.node]
     assert nodes == ["Reshape", "Gemm", "Relu", "Gemm", "Softmax"]

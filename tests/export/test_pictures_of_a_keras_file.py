@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from edgestitch_export import export
+from edgestitch_export import export, source
 from edgestitch_runtime import EdgestitchError
 
 TRAIN = Path(__file__).parents[2] / "train" / "edgestitch_train"
@@ -23,7 +22,9 @@ TRAIN = Path(__file__).parents[2] / "train" / "edgestitch_train"
 def test_skipped_pictures_are_told_and_the_card_says_the_background(
     tmp_path: Path, cli: Callable[..., Any], mini_test: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    shutil.copy(TRAIN / "pretrained/mlp/model.keras", tmp_path / "mine.keras")
+    mlp = keras.models.load_model(TRAIN / "pretrained/mlp/model.keras")
+    of_bright = keras.Sequential([keras.Input((28, 28)), layers.Rescaling(-1.0, 255.0), mlp])
+    of_bright.save(tmp_path / "mine.keras")
     images, labels = mini_test
     for label in range(10):
         folder = tmp_path / "pictures" / f"class {label}"
@@ -60,8 +61,9 @@ def test_a_model_of_other_images_than_the_idx_files_is_told_both_sizes(
 
 
 def test_pictures_are_brought_to_the_size_that_the_model_takes(
-    tmp_path: Path, mini_test: tuple[np.ndarray, np.ndarray]
+    tmp_path: Path, mini_test: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(source, "check_scaling", lambda *given: None)  # it is not trained
     images, labels = mini_test
     for label in range(10):
         (tmp_path / "pictures" / str(label)).mkdir(parents=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from .mutant import Mutant as Mutant
 from .of_benchmarks import BENCHMARKS
+from .of_bring_your_own import BRING_YOUR_OWN
 from .of_export import EXPORT
+from .of_proof import PROOF
 from .of_reading import READING
 from .of_reference import REFERENCE
 from .of_runtime import RUNTIME
 from .of_train import TRAIN
 
-MUTANTS = [*RUNTIME, *READING, *REFERENCE, *TRAIN, *EXPORT, *BENCHMARKS]
+MUTANTS = [*RUNTIME, *READING, *REFERENCE, *TRAIN, *EXPORT, *BRING_YOUR_OWN, *PROOF, *BENCHMARKS]

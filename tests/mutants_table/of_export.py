@@ -21,18 +21,14 @@ EXPORT: list[Mutant] = [
         retrains=True,
     ),
     *faults_in(
+        "export/data_place",
+        "export/test_pictures_of_a_keras_file",
+        ("IDX files are asked for a size", "size=size if pictures else None", "size=size"),
+        ("pictures keep a size of their own", "size=size if pictures else None", "size=None"),
+    ),
+    *faults_in(
         "export/source",
         "export/test_pictures_of_a_keras_file",
-        (
-            "IDX files are asked for a size",
-            "size=image_size(model) if pictures else None",
-            "size=image_size(model)",
-        ),
-        (
-            "pictures keep a size of their own",
-            "size=image_size(model) if pictures else None",
-            "size=None",
-        ),
         (
             "a background on a run is ignored",
             "    if background is not None:\n        raise",
@@ -78,7 +74,7 @@ EXPORT: list[Mutant] = [
         ("the offset of the scaling is lost", "bias + offset * summed", "bias"),
         (
             "an offset is smeared over a padded border",
-            "if not padded or float(layer.offset) == 0.0:",
+            "if not padded or found[1] == 0.0:",
             "if True:",
         ),
     ),
@@ -104,8 +100,8 @@ EXPORT: list[Mutant] = [
         ),
         (
             "what Keras raises gets through",
-            "return _rewritten(model)\n    except Exception as",
-            "return _rewritten(model)\n    except KeyError as",
+            "else copy\n    except Exception as",
+            "else copy\n    except KeyError as",
         ),
     ),
     *faults_in(
@@ -268,7 +264,7 @@ EXPORT: list[Mutant] = [
         "export/test_mutants_export export/test_tflite",
         (
             "the input range is left to the calibration images",
-            'pinned = "0..255" if precision == "int8" else "none"',
+            'pinned = "0..255" if integer else "none"',
             'pinned = "none"',
         ),
         ("a broken contract exits with 2", "exit_code=1", "exit_code=2"),
@@ -291,11 +287,6 @@ EXPORT: list[Mutant] = [
             "ONNX int8 weights use all eight bits",
             "reduce_range=True,\n        extra",
             "reduce_range=False,\n        extra",
-        ),
-        (
-            "ONNX dynamic weights use all eight bits",
-            "reduce_range=True,\n    )",
-            "reduce_range=False,\n    )",
         ),
         (
             "the scale of ONNX probabilities is 1/256",
@@ -351,6 +342,132 @@ EXPORT: list[Mutant] = [
             "if read_artifact(draft).card != card:",
             "if False:",
         ),
+        retrains=True,
+    ),
+    *faults_in(
+        "export/equalization",
+        "export/test_ladder",
+        (
+            "concatenated with the pixels, channels keep a mean factor of 1",
+            "fixed = factor if ours.all() else factor[~ours]",
+            "fixed = factor",
+        ),
+        (
+            "what is concatenated twice is scaled once",
+            " or len(here) != 1:",
+            " or not here:",
+        ),
+        (
+            "a concatenation along another axis passes for one of channels",
+            "after.axis not in (-1, taken[0].ndim - 1)",
+            "after.axis not in (-1, 1, taken[0].ndim - 1)",
+        ),
+        (
+            "concatenated channels are looked for at the front",
+            "return after, sum(tensor.shape[-1] for tensor in taken[: here[0]])",
+            "return after, 0",
+        ),
+    ),
+    *faults_in(
+        "export/bias_correction",
+        "export/test_ladder",
+        (
+            "biases are corrected the other way",
+            "shift = wanted - _means(rounded, layer.output, images_u8)",
+            "shift = _means(rounded, layer.output, images_u8) - wanted",
+        ),
+    ),
+    *faults_in(
+        "export/budget",
+        "export/test_ladder",
+        (
+            "one part of a budget is enough",
+            "return max((upper - most for",
+            "return min((upper - most for",
+        ),
+    ),
+    *faults_in(
+        "export/ladder",
+        "export/test_ladder",
+        (
+            "the bound of the changed answers is one of the lost",
+            "wilson(correct=found.changed,",
+            "wilson(correct=found.lost,",
+        ),
+        ("the first rung is taken whatever it loses", "if rung.beyond <= 0:", "if rungs:"),
+    ),
+    *faults_in(
+        "export/held_out",
+        "export/test_ladder",
+        (
+            "calibration sees images that judge",
+            "fit_indices=np.setdiff1d(fit, taken)",
+            "fit_indices=fit",
+        ),
+    ),
+    *faults_in(
+        "export/fine_tuning",
+        "export/test_ladder",
+        (
+            "weights are not rounded while they are tuned",
+            "weight if axis is None else round_weights(weight, axis, self._levels)",
+            "weight",
+        ),
+    ),
+    *faults_in(
+        "export/verdict",
+        "export/test_verdict",
+        (
+            "an interval from 0 on is a loss",
+            "if low > 0:\n        outcome",
+            "if low >= 0:\n        outcome",
+        ),
+        ("what the budget allows is too much", "elif high <= budget_pp:", "elif high < budget_pp:"),
+        (
+            "at most is rounded down",
+            "math.ceil(round(100 * points, 6))",
+            "math.floor(100 * points)",
+        ),
+        ("ten switched answers give no rate", "found.won < _FEWEST", "found.won <= _FEWEST"),
+        ("every second test set would tell", "z=Z95 + _Z80_ONE_SIDED", "z=Z95"),
+        ("the largest change is the first", "int(apart.argmax())", "0"),
+        (
+            "the calibration errors are one",
+            "artifact_calibration_error_pp=calibration_error_pp(artifact_probabilities, truth)",
+            "artifact_calibration_error_pp=calibration_error_pp(float_probabilities, truth)",
+        ),
+    ),
+    *faults_in(
+        "export/golden_choice",
+        "export/test_golden_choice",
+        ("the gate's margins are narrow", "_WIDE * max(float(apart.max()), least)", "0"),
+        (
+            "what engines may differ by is not in the margins",
+            "(float(apart.max()), least)",
+            "(float(apart.max()), 0)",
+        ),
+        (
+            "what engines may differ by is not allowed",
+            "(float(apart[gate].max()), least)",
+            "(float(apart[gate].max()), 0)",
+        ),
+        (
+            "what the two ways differ by is not allowed",
+            "_SAFE * max(float(apart[gate].max()), least)",
+            "_SAFE * least",
+        ),
+        ("a class without wide margins is left out", "if len(wide) < each:", "if False:"),
+        ("close calls are the clearest", "argsort(margin[others]", "argsort(-margin[others]"),
+        (
+            "the gate comes twice",
+            "np.setdiff1d(np.arange(len(truth)), gate)",
+            "np.arange(len(truth))",
+        ),
+    ),
+    *faults_in(
+        "export/rivals",
+        "export/test_golden_choice",
+        ("a softmax does not spread a step", '("SOFTMAX", "LOGISTIC")', '("LOGISTIC",)'),
         retrains=True,
     ),
 ]

@@ -71,6 +71,10 @@ READING: list[Mutant] = [
         "runtime/card",
         "runtime/test_refused_files",
         ("a compressed card is unpacked", "!= zipfile.ZIP_STORED:", "== 99:"),
+    ),
+    *faults_in(
+        "runtime/card_schema",
+        "runtime/test_refused_files",
         ("a number of hundreds of digits is read", "_MOST_DIGITS = 20", "_MOST_DIGITS = 4000"),
         ("an interval of one end is read", "len(v) == 2 and", "len(v) > 0 and"),
     ),

@@ -6,13 +6,17 @@ from .mutant import Mutant, faults_in
 
 RUNTIME: list[Mutant] = [
     *faults_in(
-        "runtime/classifier",
+        "runtime/raw_pixels",
         "runtime/test_mutants_runtime runtime/test_classifier",
         (
             "input zero point -128 becomes -127 in a batch",
             "lambda images: (images ^ 128).view(np.int8)",
             "lambda images: (images.astype(int) - 127).clip(-128, 127).astype(np.int8)",
         ),
+    ),
+    *faults_in(
+        "runtime/classifier",
+        "runtime/test_mutants_runtime runtime/test_classifier",
         (
             "a tie in a batch goes to the highest class",
             "scores.argmax(axis=1).tolist()",
@@ -76,12 +80,17 @@ RUNTIME: list[Mutant] = [
         ),
     ),
     *faults_in(
-        "runtime/card",
-        "runtime/test_card",
+        "runtime/card_schema",
+        "runtime/test_card runtime/test_selftest runtime/test_verify",
         (
             "the weights' hash is not compared",
-            'if card["hashes"]["weights"] != digest:',
-            'if card["hashes"]["weights"] is None:',
+            'card["hashes"]["weights"] == weights',
+            'card["hashes"]["weights"] != ""',
+        ),
+        (
+            "the hash of the golden vectors is not compared",
+            "told == hashlib.sha256(golden).hexdigest()",
+            'told != ""',
         ),
         ("a card of the next schema is read", "schema > CARD_SCHEMA:", "schema > CARD_SCHEMA + 1:"),
         (
@@ -89,6 +98,22 @@ RUNTIME: list[Mutant] = [
             '    "labels": labels,\n',
             "",
         ),
+    ),
+    *faults_in(
+        "runtime/card",
+        "runtime/test_card",
+        (
+            "a file that lost the end of its card passes for one without",
+            "if CARD_FILE.encode() in content or ",
+            "if ",
+        ),
+        (
+            "a file that lost all but the start of its card passes for one without",
+            ' or b"PK\\x03\\x04" in content[-_BEFORE_CARD:]',
+            "",
+        ),
+        ("labels.txt is not checked", "{CARD_FILE, LABELS_FILE, ", "{CARD_FILE, "),
+        ("the hash beside an ONNX card is not compared", "if digest and digest", "if not digest"),
         (
             "the hash takes in the card itself",
             "_ONNX_METADATA_FIELD = 14",
@@ -188,11 +213,13 @@ RUNTIME: list[Mutant] = [
         "runtime/test_writing",
         (
             "a file is written in place",
-            "Path(temporary).replace(path)",
-            "path.write_bytes(content)",
+            "draft.replace(path)",
+            "path.write_bytes(contents[path])",
         ),
         ("another content is overwritten unasked", "path.exists() and not overwrite:", "False:"),
-        ("a temporary file stays behind", "Path(temporary).unlink()", "pass"),
+        ("a temporary file stays behind", "draft.unlink()", "pass"),
+        ("what an interrupt began stays behind", "Path(name).unlink()", "pass"),
+        ("only the first of two files is written", "in contents if _d", "in [*contents][:1] if _d"),
     ),
     *faults_in(
         "runtime/engines",
@@ -319,5 +346,94 @@ RUNTIME: list[Mutant] = [
             "if wanted:",
         ),
         ("pictures are read at another size again", 'if pictures and "size" in record', "if False"),
+    ),
+    *faults_in(
+        "runtime/onnx_engine",
+        "export/test_ladder",
+        (
+            "a mixed artifact is run one image at a time",
+            'in ("float32", "int8", "mixed")',
+            'in ("float32", "int8")',
+        ),
+    ),
+    *faults_in(
+        "runtime/golden",
+        "runtime/test_golden",
+        ("vectors may unpack to anything", "> MOST_BYTES:", "> 1 << 40:"),
+        ("a gate of no image passes", "if not gate.any() or ", "if "),
+    ),
+    *faults_in(
+        "runtime/golden_check",
+        "runtime/test_golden runtime/test_selftest",
+        (
+            "the tolerance itself is too much",
+            "largest <= tolerance else",
+            "largest < tolerance else",
+        ),
+        ("close calls decide", "if tolerance == 0 else golden.gate", "if True else golden.gate"),
+        (
+            "close calls never decide",
+            "if tolerance == 0 else golden.gate",
+            "if False else golden.gate",
+        ),
+        (
+            "what is no number is equal",
+            "apart[np.isnan(apart)] = np.inf",
+            "apart[np.isnan(apart)] = 0",
+        ),
+        ("differences of int8 wrap", "scores.astype(np.float64) - golden", "scores - golden"),
+        (
+            "reference must equal what another engine answered",
+            'engine == REFERENCE == told["engine"].partition(" ")[0]',
+            "engine == REFERENCE",
+        ),
+        ("reference has a tolerance", "tolerance = 0.0  #", "pass  #"),
+        ("recorded answers are left unused", 'told["recorded"]\n', "None\n"),
+        ("another version is held to them", 'f"{engine} {engine_version}"', 'own["engine"]'),
+        ("vectors may have another size", "if size != session.input_shape:", "if False:"),
+        (
+            "what an engine raises gets through",
+            "except Exception as error:",
+            "except KeyError as error:",
+        ),
+        ("infinity stands in the JSON", "largest if math.isfinite(largest) else None", "largest"),
+    ),
+    *faults_in(
+        "runtime/engines",
+        "runtime/test_selftest",
+        (
+            "auto takes an engine that answers otherwise",
+            "            _passes(artifact, session, candidate.name)\n",
+            "",
+        ),
+    ),
+    *faults_in(
+        "runtime/selftest",
+        "runtime/test_selftest",
+        (
+            "an engine that differs has passed",
+            "self.check is None or self.check.verdict == DIFFERS",
+            "self.check is None",
+        ),
+        ("one engine that passes is enough", "not any(one.failed", "not all(one.failed"),
+        ("absent engines are not told", 'if engine == "all" else (),', "if False else (),"),
+    ),
+    *faults_in(
+        "runtime/cli_selftest",
+        "runtime/test_selftest",
+        ("a failed self-test exits with 0", "return 0 if found.passed else 1", "return 0"),
+    ),
+    *faults_in(
+        "runtime/cli_inspect",
+        "runtime/test_verify",
+        ("a newer card is called altered", "    except NewerSchema:\n        raise\n", ""),
+        ("any file is verified", "    format_of(args.artifact)\n", ""),
+        ("an altered file exits with 2", "hint=error.hint, exit_code=1)", "hint=error.hint)"),
+    ),
+    *faults_in(
+        "runtime/calibration_error",
+        "runtime/test_calibration_error",
+        ("a bin has its lower edge", 'side="left"', 'side="right"'),
+        ("the error is signed", "np.abs(gaps).sum()", "gaps.sum()"),
     ),
 ]

@@ -12,7 +12,7 @@ import zipfile
 
 import numpy as np
 
-from edgestitch_runtime.card import CARD_FILE, append_to_tflite
+from edgestitch_runtime.card import CARD_FILE, GOLDEN_FILE, append_to_tflite
 
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _PACKED_SHARES = (0.85, 0.05, 0.05, 0.05)
@@ -27,11 +27,11 @@ def signing(card: dict, flatbuffer: bytes) -> dict:
     return card | {"hashes": {**card["hashes"], "weights": digest}}
 
 
-def altered_card(rng: np.random.Generator, flatbuffer: bytes, card: dict) -> bytes:
+def altered_card(rng: np.random.Generator, flatbuffer: bytes, card: dict, golden: bytes) -> bytes:
     """A whole file: bytes of the zip altered, or values of the JSON inside it."""
     start = len(flatbuffer)
     if rng.random() < 0.35:
-        altered = bytearray(append_to_tflite(flatbuffer, card))
+        altered = bytearray(append_to_tflite(flatbuffer, card, golden))
         for _ in range(int(rng.integers(1, 5))):
             # Where zipfile's records stand: at the start of the zip and at its end.
             near = start if rng.random() < 0.2 else len(altered) - 180
@@ -48,6 +48,8 @@ def altered_card(rng: np.random.Generator, flatbuffer: bytes, card: dict) -> byt
         entry = zipfile.ZipInfo(CARD_FILE, (1980, 1, 1, 0, 0, 0))
         entry.compress_type = int(rng.choice(_PACKED, p=_PACKED_SHARES))
         archive.writestr(entry, json.dumps(card))
+        if golden:
+            archive.writestr(zipfile.ZipInfo(GOLDEN_FILE, entry.date_time), golden)
     return _bytes_flipped(rng, bytearray(stream.getvalue()), len(flatbuffer))
 
 

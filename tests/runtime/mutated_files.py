@@ -34,19 +34,20 @@ _NEAR = (-64, -16, -8, -4, -3, -2, -1, 1, 2, 3, 4, 8, 16, 64)
 
 @dataclass(frozen=True)
 class Source:
-    """A sound file: the flatbuffer, and the card that stands behind it, if there is one."""
+    """A sound file: the flatbuffer, and the card and the golden vectors behind it, if any."""
 
     name: str
     flatbuffer: bytes
     card: dict | None = None
     weight: float = 1.0
+    golden: bytes = b""
 
     @cached_property
     def content(self) -> bytes:
         """The whole file."""
-        return (
-            self.flatbuffer if self.card is None else append_to_tflite(self.flatbuffer, self.card)
-        )
+        if self.card is None:
+            return self.flatbuffer
+        return append_to_tflite(self.flatbuffer, self.card, self.golden)
 
     @cached_property
     def places(self) -> list[Place]:
@@ -114,7 +115,7 @@ def _with_card(
     """An alteration of a file; of one with a card also of the card, or of what it signs."""
     if name == "card":
         assert source.card is not None
-        return altered_card(rng, source.flatbuffer, source.card)
+        return altered_card(rng, source.flatbuffer, source.card, source.golden)
     if name != "re-signed":
         return ALTERATIONS[name][1](rng, source, sources)
     assert source.card is not None
@@ -122,7 +123,7 @@ def _with_card(
     inner = str(rng.choice(list(ALTERATIONS), p=np.array(shares) / sum(shares)))
     bare = Source(source.name, source.flatbuffer)
     altered = ALTERATIONS[inner][1](rng, bare, sources)
-    return append_to_tflite(altered, signing(source.card, altered))
+    return append_to_tflite(altered, signing(source.card, altered), source.golden)
 
 
 # The alterations of a flatbuffer. Each is a function of a generator, a source, and all sources.

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestitch_runtime.agreement import Z95, compare, mcnemar_exact, paired_interval, wilson
+from edgestitch_runtime.agreement import (
+    Z95,
+    ClassAgreement,
+    compare,
+    compare_classes,
+    mcnemar_exact,
+    paired_interval,
+    wilson,
+)
 
 
 def test_flips_are_counted_both_ways_and_the_drop_is_float_minus_artifact():
@@ -19,6 +27,20 @@ def test_flips_are_counted_both_ways_and_the_drop_is_float_minus_artifact():
     assert found.drop_pp == pytest.approx(100 / 6)
     assert found.accuracy == pytest.approx(2 / 6)
     assert found.float_accuracy == pytest.approx(3 / 6)
+
+
+def test_each_true_class_is_counted_by_itself_and_may_be_empty():
+    truth = np.array([0, 0, 0, 2, 2, 3])
+    float_index = np.array([0, 0, 1, 1, 1, 3])
+    artifact_index = np.array([0, 2, 1, 2, 2, 0])
+    found = compare_classes(truth, float_index, artifact_index, classes=5)
+    assert found == (
+        ClassAgreement(n=3, float_correct=2, artifact_correct=1, lost=1, won=0),
+        ClassAgreement(n=0, float_correct=0, artifact_correct=0, lost=0, won=0),
+        ClassAgreement(n=2, float_correct=0, artifact_correct=2, lost=0, won=2),
+        ClassAgreement(n=1, float_correct=1, artifact_correct=0, lost=1, won=0),
+        ClassAgreement(n=0, float_correct=0, artifact_correct=0, lost=0, won=0),
+    )
 
 
 @pytest.mark.parametrize(("lost", "won"), [(0, 0), (1, 0), (5, 5), (2, 9), (20, 6)])

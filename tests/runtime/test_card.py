@@ -73,11 +73,62 @@ def test_a_file_cut_anywhere_is_refused_or_has_no_card(artifact):
         assert found.card is None
 
 
+def test_a_file_cut_in_its_card_is_never_taken_for_one_without(artifact):
+    whole = artifact.read_bytes()
+    start = len(model_bytes(artifact.suffix[1:], whole))
+    # golden.npz ends, as the zip around it does, with a directory that zipfile would find.
+    for length in (*range(start + 4, start + 60), *range(start, len(whole), 997)[1:],
+                   *range(len(whole) - 260, len(whole))):  # fmt: skip
+        artifact.write_bytes(whole[:length])
+        with pytest.raises(EdgestitchError, match=r"cut short|altered|damaged"):
+            read_artifact(artifact)
+
+
+def test_a_bit_flipped_behind_the_model_is_caught_or_changes_nothing_that_is_read(artifact):
+    whole = artifact.read_bytes()
+    start = len(model_bytes(artifact.suffix[1:], whole))
+    before = read_artifact(artifact)
+    generator = np.random.default_rng(0)
+    unnoticed = 0
+    for place in generator.integers(start, len(whole), 150):
+        altered = bytearray(whole)
+        altered[place] ^= 1 << int(generator.integers(8))
+        artifact.write_bytes(altered)
+        try:
+            found = read_artifact(artifact)
+        except EdgestitchError:
+            continue
+        assert (found.card, found.golden) == (before.card, before.golden)
+        unnoticed += 1
+    assert unnoticed < 6  # the zip's own words, as the time of an entry
+
+
+def test_a_flipped_bit_in_labels_txt_is_caught(mini_run, tmp_path):
+    whole = (mini_run / "export" / "mlp-int8.tflite").read_bytes()
+    path = tmp_path / "a.tflite"
+    path.write_bytes(whole.replace(b"Sandal\n", b"Sandaj\n"))
+    assert path.read_bytes() != whole
+    with pytest.raises(EdgestitchError, match="damaged card"):
+        read_artifact(path)
+
+
+def test_onnx_golden_vectors_whose_card_is_gone_are_noticed(mini_run, tmp_path):
+    path = tmp_path / "a.onnx"
+    model = onnx.load(mini_run / "export" / "mlp-int8.onnx")
+    next(p for p in model.metadata_props if p.key == "edgestitch").key = "edgestitci"
+    onnx.save(model, path)
+    with pytest.raises(EdgestitchError, match="damaged card"):
+        read_artifact(path)
+    del model.metadata_props[:]  # and a model of another's own is read
+    onnx.save(model, path)
+    assert read_artifact(path).card is None
+
+
 def test_a_card_cut_off_in_the_middle_is_named(mini_run, tmp_path):
     whole = (mini_run / "export" / "mlp-int8.tflite").read_bytes()
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(whole[:-200])
-    with pytest.raises(EdgestitchError, match="cut short"):
+    with pytest.raises(EdgestitchError, match="cut short: its card is not whole"):
         read_artifact(cut)
 
 

@@ -232,7 +232,7 @@ def test_logits_become_probabilities_by_softmax(mini_run, mini_test, tmp_path):
     assert whole.card is not None
     card = whole.card | {"output": whole.card["output"] | {"kind": "logits"}}
     claimed = tmp_path / "claimed.tflite"
-    claimed.write_bytes(append_to_tflite(model_bytes("tflite", whole.content), card))
+    claimed.write_bytes(append_to_tflite(model_bytes("tflite", whole.content), card, whole.golden))
     with Classifier.open(claimed) as classifier:
         scores = classifier.scores(mini_test[0][:20]).astype(np.float64)
         rows = classifier.probabilities(mini_test[0][:20])
@@ -247,7 +247,7 @@ def test_another_number_of_labels_than_outputs_is_refused(mini_run, tmp_path):
     assert whole.card is not None
     card = whole.card | {"labels": whole.card["labels"][:9]}
     short = tmp_path / "short.tflite"
-    short.write_bytes(append_to_tflite(model_bytes("tflite", whole.content), card))
+    short.write_bytes(append_to_tflite(model_bytes("tflite", whole.content), card, whole.golden))
     with pytest.raises(EdgestitchError, match="10 outputs and 9 labels"):
         Classifier.open(short)
 

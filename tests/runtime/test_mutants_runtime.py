@@ -60,7 +60,7 @@ def test_fewer_or_more_labels_than_outputs_are_refused(
     assert whole.card is not None
     card = whole.card | {"labels": [str(k) for k in range(count)]}
     path = tmp_path / "model.tflite"
-    path.write_bytes(append_to_tflite(model_bytes("tflite", whole.content), card))
+    path.write_bytes(append_to_tflite(model_bytes("tflite", whole.content), card, whole.golden))
     with pytest.raises(EdgestitchError, match=f"10 outputs and {count} labels"):
         Classifier.open(path)
 

@@ -7,7 +7,7 @@ import pytest
 
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import newest_run, read_run
-from edgestitch_runtime.writing import write_file, write_json
+from edgestitch_runtime.writing import write_file, write_files, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -60,6 +60,34 @@ def test_an_interrupt_while_writing_leaves_the_old_file_and_nothing_else(tmp_pat
         write_file(path, b"new", overwrite=True)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
+
+
+def test_files_that_belong_together_are_written_all_or_none(tmp_path, monkeypatch):
+    pair = {tmp_path / "a.c": b"array", tmp_path / "a.h": b"header"}
+    assert write_files(pair, overwrite=False) == "written"
+    assert write_files(pair, overwrite=False) == "unchanged"
+    (tmp_path / "a.c").unlink()
+    (tmp_path / "a.h").write_bytes(b"mine")
+    with pytest.raises(EdgestitchError, match=r"a\.h exists and differs"):
+        write_files(pair, overwrite=False)
+    assert names(tmp_path) == ["a.h"]
+
+    real, asked = os.fsync, []
+
+    def full_at_the_second(descriptor):
+        asked.append(descriptor)
+        if len(asked) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_at_the_second)
+    with pytest.raises(EdgestitchError, match=r"cannot write .*a\.h"):
+        write_files(pair, overwrite=True)
+    assert names(tmp_path) == ["a.h"] and (tmp_path / "a.h").read_bytes() == b"mine"
+    monkeypatch.undo()
+    assert write_files(pair, overwrite=True) == "written"
+    assert {path: path.read_bytes() for path in pair} == pair
+    assert names(tmp_path) == ["a.c", "a.h"]
 
 
 def test_a_file_in_the_place_of_a_folder_is_said(tmp_path):

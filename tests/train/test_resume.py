@@ -64,7 +64,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     [
         ("mlp", signal.SIGINT, 130),
         ("mlp", signal.SIGKILL, -9),
-        ("dscnn", signal.SIGTERM, 143),
+        pytest.param("dscnn", signal.SIGTERM, 143, marks=pytest.mark.slow),
         ("dscnn", signal.SIGKILL, -9),
     ],
 )
