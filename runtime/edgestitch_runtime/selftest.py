@@ -65,7 +65,7 @@ def selftest(artifact: str | Path, *, engine: str = "auto") -> SelfTest:
     if found.card is None or not found.golden:
         raise EdgestitchError(
             f"{found.path} holds no golden vectors: it cannot test itself",
-            hint="export it again with `edgestitch export`, which puts them in",
+            hint="copy it again if it may be cut short; else `edgestitch export` puts them in",
         )
     able = [one.name for one in ENGINES.values() if runs(one, found)]
     names = [name for name in able if installed(name)] if engine == "all" else [engine]
