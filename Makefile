@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MEMBERS := train export runtime benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check unit mutants figures networks emulated pretrained wheels clean
+.PHONY: help setup lock demo test check unit mutants figures networks emulated cores pretrained wheels clean
 
 help: ## list the targets
 	@echo "edgestitch: make TARGET"
@@ -58,6 +58,9 @@ networks: setup ## train dscnn twice and dscnn-l once in full, and print their f
 
 emulated: setup ## the runtime on emulated Arm machines, with Debian's Python there (wants qemu-user-static; 6 to 12 minutes)
 	EDGESTITCH_NO_SKIP=1 $(BIN)/python -m pytest -m emulated tests/emulated
+
+cores: setup ## generated C on every emulated Cortex-M (wants qemu-system-arm, gcc-arm-none-eabi, libnewlib-arm-none-eabi; a few minutes)
+	EDGESTITCH_NO_SKIP=1 $(BIN)/python -m pytest -m "slow or not slow" -s tests/end_to_end/test_c_cores.py tests/export/test_c_check.py
 
 pretrained: setup ## train the models that ship anew, from Fashion-MNIST (about 40 minutes on two cores)
 	$(BIN)/python train/make_pretrained.py

@@ -108,7 +108,8 @@ class Copy:
     def judge(self, mutant: Mutant, shared_run: Path) -> Verdict:
         started = time.monotonic()
         member, _, module = mutant.file.partition("/")
-        path = self.folder / member / f"edgestitch_{member}" / f"{module}.py"
+        name = module if module.endswith(".c") else f"{module}.py"
+        path = self.folder / member / f"edgestitch_{member}" / name
         text = path.read_text(encoding="utf-8")
         count = text.count(mutant.old)
         if count != 1:

@@ -36,6 +36,7 @@ ENGINE_MODULES = {
     "tflite_runtime.interpreter",
     "onnxruntime",
     "numpy",  # the reference engine's
+    "ctypes",  # the native engine's
 }
 # Found when it is there: a report has a row of the float model only beside TensorFlow, and
 # `inspect` reads an ONNX file only beside onnx.

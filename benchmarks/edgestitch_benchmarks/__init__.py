@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from .demo import run_demo as run_demo
     from .report import Report as Report
     from .report import Row as Row
+    from .report import TargetRow as TargetRow
     from .writer import write_report as write_report
 
-__all__ = ["Report", "Row", "bench", "run_demo", "write_report"]
+__all__ = ["Report", "Row", "TargetRow", "bench", "run_demo", "write_report"]
 
 _HOMES = {
     "Report": "report",
     "Row": "report",
+    "TargetRow": "report",
     "bench": "benchmark",
     "run_demo": "demo",
     "write_report": "writer",

@@ -17,6 +17,7 @@ from edgestitch_runtime.timing import timer_ns
 from .measure import Effort, measure_rows, what_is_timed
 from .plans import plan_rows
 from .report import Report, Row, RunOfReport
+from .target_checks import read_targets
 
 
 def bench(
@@ -39,6 +40,7 @@ def bench(
     effort = effort or Effort()
     found = find_run(None if run is None else Path(run))
     plans = plan_rows(found, engine_pythons=engine_pythons or {})
+    targets = read_targets(found)
     here = machine.describe()
     dataset = find_recorded(found.record["data"], folder=data)
     with tempfile.TemporaryDirectory(prefix="edgestitch-bench-") as folder:
@@ -58,6 +60,7 @@ def bench(
         quick=effort.quick,
         timed=what_is_timed(effort, timer_ns=timer_ns()),
         rows=tuple(rows),
+        targets=tuple(targets),
     )
 
 

@@ -2,8 +2,9 @@
 
 Accuracy, latency, size and memory: each artifact on every engine that takes
 its format, each row in a process of its own, timed in blocks that go round the
-rows. The table goes to stdout; report.html, report.md and report.json go to
-RUN/bench. A row that cannot run stays in the table with its reason.
+rows. What `export --check` found on microcontrollers is a second table. The
+tables go to stdout; report.html, report.md and report.json go to RUN/bench. A
+row that cannot run stays in its table with its reason.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _STAIR = 11.0  # points from one name to the next
 _NAME_SIZE = 8.0
 # Matplotlib wants real colours: each of these stands for a CSS variable of the page.
 _INK, _MUTED, _LINE = "#010101", "#020202", "#030303"
-_SERIES = ("#040401", "#040402", "#040403", "#040404", "#040405", "#040406")
+_SERIES = ("#040401", "#040402", "#040403", "#040404", "#040405", "#040406", "#040407")
 _VARIABLES = {_INK: "--ink", _MUTED: "--muted", _LINE: "--line"} | {
     colour: f"--series-{k}" for k, colour in enumerate(_SERIES)
 }

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgestitch_runtime.array_files import read_regular
 from edgestitch_runtime.card import FORMATS, MAX_ARTIFACT_BYTES, read_artifact
@@ -17,7 +16,10 @@ from edgestitch_runtime.engines import ENGINES, installed
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import Run
 
-FORMAT_ORDER = ("tflite", "onnx")
+from .belonging import stranger
+from .target_checks import check_files
+
+FORMAT_ORDER = ("tflite", "onnx", "native")
 PRECISION_ORDER = ("float32", "float16", "dynamic", "mixed", "int8")
 KERAS_ENGINES = ("keras predict", "keras call")
 RUNTIME_WORKER = ("-m", "edgestitch_runtime.worker")
@@ -48,16 +50,17 @@ def plan_rows(run: Run, *, engine_pythons: Mapping[str, Path]) -> list[Plan]:
 
     `engine_pythons` gives the Python of another environment for an engine. An engine that is
     nowhere to be found, and an artifact that is damaged or of another model than this run's, keep
-    their rows, with the reason. Raises EdgestitchError when the run has no artifact, its model is
-    not the one that run.json describes, or an engine is unknown.
+    their rows, with the reason. Raises EdgestitchError when the run has neither an artifact for an
+    engine nor C that was checked, its model is not the one that run.json describes, or an engine
+    is unknown.
     """
     for name in engine_pythons:
         if name not in ENGINES:
             raise EdgestitchError(
                 f"there is no engine {name!r}", hint=f"the engines are {', '.join(ENGINES)}"
             )
-    artifacts = run.artifacts()
-    if not artifacts:
+    artifacts = _artifacts(run)
+    if not artifacts and not check_files(run):
         raise EdgestitchError(
             f"{run.folder} has no exported artifact",
             hint=f"edgestitch export {run.folder} --all",
@@ -71,6 +74,15 @@ def plan_rows(run: Run, *, engine_pythons: Mapping[str, Path]) -> list[Plan]:
     plans = [_keras_plan(run.model_path, model, engine) for engine in KERAS_ENGINES]
     of_artifacts = [p for path in artifacts for p in _artifact_plans(path, run, engine_pythons)]
     return plans + sorted(of_artifacts, key=_place)
+
+
+def _artifacts(run: Run) -> list[Path]:
+    """The run's files that an engine takes, by name: C has rows of its own, on its targets."""
+    formats = frozenset[str]().union(*(engine.formats for engine in ENGINES.values()))
+    if not run.export_folder.is_dir():
+        return []
+    found = run.export_folder.iterdir()
+    return sorted(path for path in found if FORMATS.get(path.suffix) in formats)
 
 
 def find_engine_python(name: str) -> Path | None:
@@ -122,13 +134,13 @@ def _artifact_plans(path: Path, run: Run, engine_pythons: Mapping[str, Path]) ->
         card = read_artifact(path).card
         if card is not None:
             precision = card["precision"]
-            damage = _stranger(card, run)
+            damage = stranger(card, run)
     except EdgestitchError as error:
         damage = f"{error.message} (hint: {error.hint})"
     plans = []
-    for engine in ENGINES.values():
-        if format_ not in engine.formats or precision not in (engine.precisions or {precision}):
-            continue
+    able = [engine for engine in ENGINES.values() if format_ in engine.formats]
+    taking = [engine for engine in able if precision in (engine.precisions or {precision})]
+    for engine in taking or able:  # a file whose precision is not known keeps a row
         python = _engine_python(engine.name, engine_pythons)
         status, reason = "ok", None
         if damage is not None:
@@ -150,22 +162,6 @@ def _artifact_plans(path: Path, run: Run, engine_pythons: Mapping[str, Path]) ->
             )
         )
     return plans
-
-
-def _stranger(card: dict[str, Any], run: Run) -> str | None:
-    """Why an artifact with this card cannot be compared with the run's float model, or None."""
-    data = run.record["data"]
-    files = {file["name"]: file["sha256"] for file in data["files"]}
-    if card["hashes"]["source_model"] != run.record["model"]["sha256"]:
-        what = f"its card names another source model than {run.model_path}"
-    elif card["labels"] != data["labels"]:
-        what = "its labels are not this run's"
-    elif card["data"].get("files") != files:
-        what = "its card names other data than this run's"
-    else:
-        return None
-    hint = "take it away, or export the run again with --force"
-    return f"not an artifact of this run: {what} (hint: {hint})"
 
 
 def _engine_python(name: str, engine_pythons: Mapping[str, Path]) -> Path | None:

@@ -1,4 +1,5 @@
-"""What a benchmark found: one Row a model file and engine, one Report a run. report.json is this.
+"""What a benchmark found: one Row a model file and engine, one TargetRow a C file and target, one
+Report a run. report.json is this.
 
 The keys of report.json are the names here.
 """
@@ -11,7 +12,7 @@ from typing import Any
 from edgestitch_runtime.distance import Distance
 
 REPORT_SCHEMA = 1
-OK, FAILED, ABSENT = "ok", "failed", "absent"
+OK, FAILED, ABSENT, STALE = "ok", "failed", "absent", "stale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,89 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlashBytes:
+    """Flash: machine code, the model's int8 weights and int32 biases, other read-only data, and the
+    functions of the compiler's and the C library that are called (None: nothing could be linked,
+    and `total` is without them).
+    """
+
+    code: int
+    weights: int
+    constants: int
+    library: int | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RamBytes:
+    """RAM: the arena, other static variables, the worst stack; `stack_unsure` is why that may be
+    more, None where it is sound.
+    """
+
+    arena: int
+    static: int
+    stack: int
+    stack_unsure: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderQemu:
+    """What ran on an emulated board: golden vectors, and instructions an image over `images`.
+
+    `instructions_within` is by how many a count may be wrong, 0 where it is exact.
+    """
+
+    machine: str
+    qemu: str
+    golden: int
+    golden_answered: int  # to the bit
+    images: int
+    instructions_mean: float
+    instructions_most: int
+    instructions_within: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardFit:
+    """A board by its title, and what is left of it in bytes: less than 0 where it is too small."""
+
+    title: str
+    fits: bool
+    flash_left: int
+    ram_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRow:
+    """A C file on a core or board, as `edgestitch export --check` found it: not measured again.
+
+    `sha256` is that of the file which lies there now. `reason` says why there are no numbers, or,
+    where `flash` is not None, why nothing ran. `board` is None unless `target` is a board.
+    """
+
+    artifact: str
+    sha256: str | None
+    target: str | None
+    core: str | None
+    status: str  # ok, stale (checked before the file changed) or failed (no check can be read)
+    reason: str | None = None
+    about: str | None = None
+    compiler: str | None = None
+    flags: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()  # functions of libraries
+    flash: FlashBytes | None = None
+    ram: RamBytes | None = None
+    qemu: UnderQemu | None = None
+    board: BoardFit | None = None
+
+    @property
+    def name(self) -> str:
+        """The row in words: its file and its target."""
+        return f"{self.artifact} on {self.target or 'an unknown target'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOfReport:
     """The run that was measured. `title` says what it is made from, a sample included."""
 
@@ -90,6 +174,7 @@ class Report:
     quick: bool
     timed: tuple[str, ...]
     rows: tuple[Row, ...]
+    targets: tuple[TargetRow, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, the content of report.json."""

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
+from . import target_table
+from .against_litert import against_litert
+from .grid import MISSING, Column, fitting, renamed, wrapped
 from .report import OK, Report, Row
 
-MISSING = "-"
 _LEAST_P = 1e-12
 COMPARISONS = (
     "Drop and flips (lost/won) compare with the float Keras model on the same images; the distance "
     "(equal/step/flips) of int8 TFLite with the same file on the engine reference: rows of equal "
     "scores, the largest difference of a score in steps, top-1 answers that are others."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column: its heading with the unit, how a row's cell is written, if it is a number."""
-
-    heading: str
-    cell: Callable[[Row], str]
-    number: bool = True
 
 
 def microseconds(value: float) -> str:
@@ -75,33 +66,39 @@ def _latency(name: str) -> Callable[[Row], str]:
 
 
 _WHOLE = "{:,.0f}".format
-ARTIFACT = Column(heading="artifact", cell=lambda r: r.artifact, number=False)
-ENGINE = Column(heading="engine", cell=lambda r: r.engine, number=False)
-SIZE = Column(heading="kB", cell=lambda r: _or_missing(kilobytes, r.bytes))
-ACCURACY = Column(
+
+
+def _column(*, heading: str, cell: Callable[[Row], str], number: bool = True) -> Column[Row]:
+    return Column(heading=heading, cell=cell, number=number)
+
+
+ARTIFACT = _column(heading="artifact", cell=lambda r: r.artifact, number=False)
+ENGINE = _column(heading="engine", cell=lambda r: r.engine, number=False)
+SIZE = _column(heading="kB", cell=lambda r: _or_missing(kilobytes, r.bytes))
+ACCURACY = _column(
     heading="accuracy %",
     cell=lambda r: percent(r.accuracy) if r.accuracy is not None else r.status,
 )
-DROP = Column(heading="drop pp [95 %]", cell=drop)
-FLIPS = Column(
+DROP = _column(heading="drop pp [95 %]", cell=drop)
+FLIPS = _column(
     heading="lost/won",
     cell=lambda r: MISSING if r.flips_lost is None else f"{r.flips_lost}/{r.flips_won}",
 )
-MCNEMAR = Column(heading="McNemar p", cell=lambda r: _or_missing(p_value, r.mcnemar_p))
-DISTANCE = Column(heading="distance (equal/step/flips)", cell=from_reference)
-P50 = Column(heading="p50 us", cell=_latency("p50"))
-P90 = Column(heading="p90 us", cell=_latency("p90"))
-P99 = Column(heading="p99 us", cell=_latency("p99"))
-RUNS = Column(
+MCNEMAR = _column(heading="McNemar p", cell=lambda r: _or_missing(p_value, r.mcnemar_p))
+DISTANCE = _column(heading="distance (equal/step/flips)", cell=from_reference)
+P50 = _column(heading="p50 us", cell=_latency("p50"))
+P90 = _column(heading="p90 us", cell=_latency("p90"))
+P99 = _column(heading="p99 us", cell=_latency("p99"))
+RUNS = _column(
     heading="runs", cell=lambda r: MISSING if r.latency_us is None else _WHOLE(r.latency_us.runs)
 )
-BARE = Column(
+BARE = _column(
     heading="bare p50 us",
     cell=lambda r: MISSING if r.bare_latency_us is None else microseconds(r.bare_latency_us.p50),
 )
-PER_SECOND = Column(heading="images/s", cell=lambda r: _or_missing(_WHOLE, r.images_per_s))
-COLD = Column(heading="cold start ms", cell=lambda r: _or_missing(_WHOLE, r.cold_start_ms))
-MEMORY = Column(heading="memory MB", cell=lambda r: _or_missing(_WHOLE, r.peak_rss_mb))
+PER_SECOND = _column(heading="images/s", cell=lambda r: _or_missing(_WHOLE, r.images_per_s))
+COLD = _column(heading="cold start ms", cell=lambda r: _or_missing(_WHOLE, r.cold_start_ms))
+MEMORY = _column(heading="memory MB", cell=lambda r: _or_missing(_WHOLE, r.peak_rss_mb))
 
 COLUMNS = (
     ARTIFACT, ENGINE, SIZE, ACCURACY, DROP, FLIPS, MCNEMAR, DISTANCE,
@@ -109,17 +106,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def _short(report: Report) -> Column:
+def _short(report: Report) -> Column[Row]:
     """The artifact without the run's name, which stands above the table."""
-    return Column(
+    return _column(
         heading="artifact",
         cell=lambda r: r.artifact.removeprefix(f"{report.run.name}-"),
         number=False,
     )
-
-
-def _renamed(column: Column, heading: str) -> Column:
-    return Column(heading=heading, cell=column.cell, number=column.number)
 
 
 def heading(report: Report) -> str:
@@ -144,62 +137,36 @@ def reasons(report: Report) -> list[str]:
 def as_text(report: Report, *, width: int) -> str:
     """The report for a terminal of `width` columns: every column, in one table if they all fit.
 
-    Else accuracy and speed are two tables, then the distance a third; where even these do not fit,
-    one block a row.
+    Else accuracy and speed are two tables, then something of either in a third; where even these do
+    not fit, one block a row.
     """
     short = _short(report)
-    accuracy = (short, ENGINE, SIZE, _renamed(ACCURACY, "acc %"), DROP, FLIPS, MCNEMAR)
-    distance = _renamed(DISTANCE, "distance")
-    speed = (
-        P50, P90, P99, RUNS, _renamed(BARE, "bare us"), PER_SECOND,
-        _renamed(COLD, "cold ms"), _renamed(MEMORY, "MB"),
-    )  # fmt: skip
+    accuracy = (short, ENGINE, SIZE, renamed(ACCURACY, "acc %"), DROP, FLIPS, MCNEMAR)
+    distance = renamed(DISTANCE, "distance")
+    latency = (P50, P90, P99, RUNS, renamed(BARE, "bare us"))
+    process = (PER_SECOND, renamed(COLD, "cold ms"), renamed(MEMORY, "MB"))
+    speed = (*latency, *process)
     layouts = (
         ((*accuracy, distance, *speed),),
         ((*accuracy, distance), (short, ENGINE, *speed)),
         (accuracy, (short, ENGINE, *speed), (short, ENGINE, distance)),
+        (accuracy, (short, ENGINE, *latency), (short, ENGINE, *process, distance)),
     )
-    tables = [[_grid(columns, report.rows) for columns in layout] for layout in layouts]
-    blocks = [_block((*accuracy, distance, *speed), row) for row in report.rows]
-    body = next((t for t in tables if max(len(x) for grid in t for x in grid) <= width), blocks)
     lines = [heading(report), "", *report.timed, COMPARISONS]
-    lines = [part for line in lines for part in _wrapped(line, width)]
-    for table in body:
+    lines = _all_wrapped(lines, width)
+    names = [f"{short.cell(row)} on {row.engine}" for row in report.rows]
+    for table in fitting(layouts, report.rows, names=names, width=width):
         lines += ["", *table]
+    targets = target_table.as_text(report, width=width)
+    compared = [*against_litert(report), *reasons(report)]
     told = [
-        *reasons(report),
         f"machine: {report.machine_line}",
         "versions: " + ", ".join(f"{name} {v}" for name, v in report.versions.items()),
         f"command: {report.command}",
     ]
-    return "\n".join([*lines, "", *(part for line in told for part in _wrapped(line, width))])
+    parts = [lines, _all_wrapped(compared, width), targets, _all_wrapped(told, width)]
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _wrapped(line: str, width: int) -> list[str]:
-    return textwrap.wrap(line, width, subsequent_indent="  ") or [""]
-
-
-def _grid(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
-    cells = [[column.cell(row) for column in columns] for row in rows]
-    widths = [
-        max(len(column.heading), *(len(row[k]) for row in cells))
-        for k, column in enumerate(columns)
-    ]
-
-    def line(values: Sequence[str]) -> str:
-        padded = (
-            value.rjust(width) if column.number else value.ljust(width)
-            for value, width, column in zip(values, widths, columns, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    return [line([c.heading for c in columns]), *(line(row) for row in cells)]
-
-
-def _block(columns: Sequence[Column], row: Row) -> list[str]:
-    width = max(len(column.heading) for column in columns)
-    artifact, engine, *numbers = columns
-    return [
-        f"{artifact.cell(row)} on {engine.cell(row)}",
-        *(f"  {column.heading.ljust(width)}  {column.cell(row)}" for column in numbers),
-    ]
+def _all_wrapped(lines: list[str], width: int) -> list[str]:
+    return [part for line in lines for part in wrapped(line, width)]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from edgestitch_runtime.errors import EdgestitchError, os_error
 from edgestitch_runtime.writing import write_file
 
-from . import pictures
+from . import pictures, target_table
+from .against_litert import against_litert
+from .grid import MISSING, Column
 from .report import Report
-from .table import COLUMNS, COMPARISONS, MISSING, heading, reasons
+from .table import COLUMNS, COMPARISONS, heading, reasons
 
+R = TypeVar("R")
 FILES = ("report.json", "report.md", "report.html")
 
 
@@ -58,21 +63,24 @@ def as_json(report: Report) -> str:
 
 def as_markdown(report: Report) -> str:
     """The report for a pull request, in GitHub's Markdown."""
-
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
     lines = [f"# Benchmark: {heading(report)}", "", *(f"- {text}" for text in report.timed), ""]
-    lines += [
-        line([column.heading for column in COLUMNS]),
-        line(["---:" if column.number else "---" for column in COLUMNS]),
-        *(line([column.cell(row) for column in COLUMNS]) for row in report.rows),
-        "",
-        COMPARISONS,
-        "",
-    ]
+    lines += [*_markdown_table(COLUMNS, report.rows), "", COMPARISONS, ""]
+    if against_litert(report):
+        lines += [*(f"- {text}" for text in against_litert(report)), ""]
     if reasons(report):
         lines += ["## Rows without numbers", "", *(f"- {text}" for text in reasons(report)), ""]
+    if report.targets:
+        lines += [
+            f"## {target_table.TITLE}",
+            "",
+            target_table.TOLD,
+            "",
+            *_markdown_table(target_table.columns_of(report), report.targets),
+            "",
+            *(f"- {text}" for text in target_table.notes(report)),
+            *(f"- {text}" for text in target_table.made_with(report)),
+            "",
+        ]
     lines += [
         "## Made by",
         "",
@@ -83,6 +91,17 @@ def as_markdown(report: Report) -> str:
     lines += ["", "| file | sha256 |", "| --- | --- |"]
     lines += [f"| {name} | `{digest}` |" for name, digest in _hashes(report).items()]
     return "\n".join(lines) + "\n"
+
+
+def _markdown_table(columns: Sequence[Column[R]], rows: Sequence[R]) -> list[str]:
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [
+        line([column.heading for column in columns]),
+        line(["---:" if column.number else "---" for column in columns]),
+        *(line([column.cell(row) for column in columns]) for row in rows),
+    ]
 
 
 def as_html(report: Report) -> str:
@@ -104,8 +123,14 @@ def as_html(report: Report) -> str:
         heading=heading(report),
         missing=MISSING,
         comparisons=COMPARISONS,
+        compared=against_litert(report),
         columns=COLUMNS,
         reasons=reasons(report),
+        target_title=target_table.TITLE,
+        target_told=target_table.TOLD,
+        target_columns=target_table.columns_of(report),
+        target_notes=target_table.notes(report),
+        target_made_with=target_table.made_with(report),
         hashes=_hashes(report),
         accuracy_picture=Markup(accuracy) if accuracy else None,
         size_picture=Markup(pictures.sizes(report)),
@@ -113,4 +138,5 @@ def as_html(report: Report) -> str:
 
 
 def _hashes(report: Report) -> dict[str, str]:
-    return {row.artifact: row.sha256 or "not readable" for row in report.rows}
+    files = (*report.rows, *report.targets)
+    return {row.artifact: row.sha256 or "not readable" for row in files}

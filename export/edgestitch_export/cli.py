@@ -1,8 +1,10 @@
-"""Exports a run or a model of your own to TFLite or ONNX, and measures what it cost.
+"""Exports a run or a model of your own to TFLite, ONNX or C, and measures what it cost.
 
     edgestitch export --format tflite --int8      the newest run, integers only
     edgestitch export runs/mlp --all              every format at every precision
     edgestitch export my.keras --data FOLDER --format onnx --float32
+    edgestitch export --format c --check cortex-m4   plain C, proved on an emulated core
+    edgestitch export mlp-int8.tflite --format c     the same of an int8 artifact
 
 Each artifact is judged on the test images by the runtime itself. A run's data
 is found again by its hashes; the calibration images for int8 are taken from
@@ -27,11 +29,10 @@ from edgestitch_runtime.run_folder import check_name, find_run
 from .budget import budget_of
 from .input_range import parse_range
 from .keras_file import check_model, is_model
-from .pairs import PRECISIONS_OF, check_pair, precisions_of
+from .pairs import NATIVE, PLAIN_C, PRECISIONS_OF, check_pair, precisions_of
 
 if TYPE_CHECKING:
     from .exporting import Exported
-    from .slowdown import Slowdown
 
 PRECISION_FLAGS = {
     "float32": "as trained",
@@ -47,13 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="RUN",
-        help="a run folder, a .keras or .h5 file, or a SavedModel folder (default: the newest run)",
+        help="a run folder, a .keras, .h5 file, or a SavedModel folder (default: the newest run); "
+        "for c, native, tflm also an int8 .tflite",
     )
     parser.add_argument(
         "--format",
         action="append",
         metavar="F",
-        help="tflite, onnx, or tflm (C source for TensorFlow Lite Micro, int8); repeatable",
+        help="tflite, onnx, or of int8 alone: c (plain C), native (the same, compiled to a shared "
+        "library), tflm (C source for TensorFlow Lite Micro); repeatable",
     )
     for precision, meaning in PRECISION_FLAGS.items():
         parser.add_argument(f"--{precision}", action="store_true", help=meaning)
@@ -140,6 +143,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument(
         "--qat", action="store_true", help="begin with quantization-aware fine-tuning"
     )
+    of_c = parser.add_argument_group("for c and native")
+    of_c.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="of c: compile it for a core (cortex-m4, ...) or a board, say what it takes, run "
+        "it under QEMU where that is installed; repeatable; exit code 1 when it does not fit",
+    )
+    of_c.add_argument(
+        "--target",
+        metavar="MACHINE",
+        help="of native: x86_64-linux, aarch64-linux, armv7-linux or armv6-linux (default: this "
+        "machine's)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout")
 
 
@@ -158,9 +176,21 @@ def run(args: argparse.Namespace) -> int:
         mixed=args.mixed,
         qat=args.qat,
     )
+    wanted = _wanted(args)
+    if args.check:
+        from .c_command import check_targets
+
+        if not any(format_ == PLAIN_C for format_, _ in wanted):
+            raise EdgestitchError("--check was given without --format c", hint="add --format c")
+        check_targets(args.check)
+    if args.target is not None and not any(format_ == NATIVE for format_, _ in wanted):
+        raise EdgestitchError("--target was given without --format native", hint="add it")
+    if args.model is not None and args.model.suffix.lower() == ".tflite":
+        from .c_command import run_tflite
+
+        return run_tflite(args, wanted)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    wanted = _wanted(args)
     if budget is not None and not any(precision == "int8" for _, precision in wanted):
         raise EdgestitchError(
             "a budget was given, and no int8 artifact is asked for",
@@ -178,6 +208,7 @@ def run(args: argparse.Namespace) -> int:
 
     decline_telemetry()
     with quiet_native_output():  # TensorFlow looks for a GPU, and says so
+        from .exported_text import exported_text, slowdown_text
         from .exporting import export_source
         from .source import open_source
 
@@ -209,6 +240,7 @@ def run(args: argparse.Namespace) -> int:
                 seed=args.seed,
                 overwrite=args.force,
                 budget=budget if precision == "int8" else None,
+                target=args.target if format_ == NATIVE else None,
                 say=lambda line: print(f"  {line}", file=sys.stderr, flush=True),
             )
         except EdgestitchError as error:
@@ -219,10 +251,15 @@ def run(args: argparse.Namespace) -> int:
             print(f"hint: {error.hint}", file=sys.stderr)
             continue
         if not args.json:
-            print(_as_text(exported), flush=True)
+            print(exported_text(exported), flush=True)
         if exported.slowdown is not None:
-            print(_slow(exported.path.name, exported.slowdown), file=sys.stderr)
+            print(slowdown_text(exported.path.name, exported.slowdown), file=sys.stderr)
         done.append(_as_json(exported))
+    checked = 0
+    if args.check:
+        from .c_command import run_checks
+
+        checked = run_checks(args, done, source.dataset.test.images_u8)
     if args.json:
         print(json.dumps(done, indent=2))
     if failed:
@@ -231,7 +268,7 @@ def run(args: argparse.Namespace) -> int:
             hint="the lines above say why",
             exit_code=max(error.exit_code for error in failed),
         )
-    return 0
+    return checked
 
 
 def _wanted(args: argparse.Namespace) -> list[tuple[str, str]]:
@@ -241,7 +278,9 @@ def _wanted(args: argparse.Namespace) -> list[tuple[str, str]]:
         raise EdgestitchError(
             f"--all and --{precisions[0]} contradict each other", hint="give one of them"
         )
-    if not args.all and (not precisions or not args.format):
+    given = args.format or []
+    alone = given and all(len(precisions_of(format_)) == 1 for format_ in given)
+    if not args.all and not alone and (not precisions or not args.format):
         raise EdgestitchError(
             "nothing was asked for: a format and a precision are needed",
             hint="--format tflite --int8, or --all",
@@ -251,38 +290,6 @@ def _wanted(args: argparse.Namespace) -> list[tuple[str, str]]:
         for precision in precisions or [None]:
             check_pair(format_, precision)
     return [(f, p) for f in dict.fromkeys(formats) for p in (precisions or precisions_of(f))]
-
-
-def _as_text(exported: Exported) -> str:
-    from .verdict_text import verdict_lines
-
-    written = f"{exported.path}  {exported.bytes:,} bytes"
-    if exported.arena_bytes is not None:
-        written = f"{exported.path} and .h  {exported.bytes:,} bytes of model, an arena of "
-        written += f"{exported.arena_bytes:,}"
-    return (
-        f"{written}, {exported.status}"
-        + "".join(f"\n  {line}" for line in verdict_lines(exported))
-        + _beside_reference(exported)
-    )
-
-
-def _beside_reference(exported: Exported) -> str:
-    from edgestitch_runtime.distance import Distance
-
-    if isinstance(exported.distance, Distance):
-        return f"\n  distance from reference: {exported.distance.line()}"
-    if (exported.format, exported.precision) == ("tflite", "int8"):
-        return f"\n  reference cannot run it: {exported.distance.reason}"
-    return ""
-
-
-def _slow(name: str, found: Slowdown) -> str:
-    return (
-        f"warning: {name} takes {found.ratio:.1f} times as long as float32 here: "
-        f"{found.artifact_us:.0f} us against {found.float32_us:.0f} us for one image, medians of "
-        "the bare call; it is smaller, not faster: for speed take --int8 or --float32"
-    )
 
 
 def _as_json(exported: Exported) -> dict[str, Any]:

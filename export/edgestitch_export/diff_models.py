@@ -49,7 +49,11 @@ def check_file(path: Path) -> None:
     if path.suffix == ".keras":
         check_keras_file(path)
     elif path.suffix.lower() in FORMATS:
-        read_artifact(path)
+        if read_artifact(path).format == "native":
+            raise EdgestitchError(
+                f"{path} is compiled code, in which no layer can be looked at",
+                hint="compare the .tflite that it was made of: it answers as reference does",
+            )
     else:
         raise EdgestitchError(
             f"{path} is no model that can be compared: its name ends in "

@@ -13,23 +13,22 @@ from edgestitch_runtime.agreement import Agreement
 from edgestitch_runtime.card import read_artifact
 from edgestitch_runtime.distance import Distance, NoDistance
 from edgestitch_runtime.errors import EdgestitchError, os_error
+from edgestitch_runtime.golden_check import REFERENCE
 from edgestitch_runtime.picture import BACKGROUNDS
 from edgestitch_runtime.run_folder import check_name
-from edgestitch_runtime.tflite_graph import read_tflite_graph
 from edgestitch_runtime.writing import write_files
 
 from . import calibration as calibrating
-from . import tflm_format
 from .budget import Budget, budget_of
 from .card_making import card_of, golden_of
 from .formats import lookup
 from .input_range import parse_range
 from .judging import judge
 from .ladder import climb
-from .pairs import TFLM
+from .made_of_tflite import MADE
+from .pairs import MADE_OF_TFLITE
 from .slowdown import Slowdown, slowdown
 from .source import Source, open_source
-from .tflm_arena import estimated_arena
 from .verdict import BUDGET_PP, Evidence, Verdict
 
 
@@ -37,8 +36,8 @@ from .verdict import BUDGET_PP, Evidence, Verdict
 class Exported:
     """One artifact as it was written. `status` is "written" or "unchanged".
 
-    Of tflm, `path` is the .c file, with the .h beside it; `bytes` and `sha256` are the model's in
-    it, and `card` is that of the same model as TFLite.
+    Of tflm and c, `path` is the .c file, with the .h beside it. Of tflm, `bytes` and `sha256` are
+    the model's in it, and `card` is that of the same model as TFLite.
     """
 
     path: Path
@@ -55,7 +54,7 @@ class Exported:
     distance: Distance | NoDistance  # of the artifact on this engine from it on `reference`
     card: dict[str, Any]
     slowdown: Slowdown | None  # against float32, of a dynamic artifact that is clearly slower
-    arena_bytes: int | None  # of tflm: what TensorFlow Lite Micro needs, computed
+    arena_bytes: int | None  # of tflm: what TensorFlow Lite Micro needs; of c: what it brings
 
 
 def export(
@@ -78,12 +77,14 @@ def export(
     confidence: float = 0.95,
     mixed: bool = False,
     qat: bool = False,
+    target: str | None = None,
 ) -> Exported:
     """Exports a run folder (None: the newest) or a model of your own as one artifact.
 
-    `format` is tflite, onnx or tflm (which is of int8 alone), `precision` float32, float16, dynamic
-    or int8. `data` overrides where the run's data lies; a model that stands alone, a .keras or .h5
-    file or a SavedModel folder, needs it. For such a model `background`, "dark" (None too) or
+    `format` is tflite, onnx, tflm, c or native (these three of int8 alone), `precision` float32,
+    float16, dynamic or int8; `target` is the machine that native is for (None: this one). `data`
+    overrides where the run's data lies; a model that stands alone, a .keras or .h5 file or a
+    SavedModel folder, needs it. For such a model `background`, "dark" (None too) or
     "bright", is of the pictures in the data; `input_range`, "0..1", "-1..1" or "mean=M,std=S", is
     what it takes where its scaling is not a layer of it; `code` is the Python file of its own
     layers, which is run only with `trust_code`, as Lambda layers are. `calibration_images`, for
@@ -127,6 +128,7 @@ def export(
         seed=seed,
         overwrite=overwrite,
         budget=budget,
+        target=target,
     )
 
 
@@ -141,6 +143,7 @@ def export_source(
     seed: int,
     overwrite: bool,
     budget: Budget | None = None,
+    target: str | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Exported:
     """`export` for a source that is open already: several artifacts load the model once.
@@ -148,11 +151,14 @@ def export_source(
     `say` hears what the ladder tried for the `budget`, which is for int8.
     """
     record = lookup(format, precision)
-    asked, format = format, "tflite" if format == TFLM else format
-    if asked == TFLM and budget is not None and budget.mixed:
-        raise EdgestitchError("tflm at mixed is not made", hint="leave out --mixed")
+    asked, format = format, "tflite" if format in MADE_OF_TFLITE else format
+    if asked in MADE_OF_TFLITE and budget is not None and budget.mixed:
+        raise EdgestitchError(f"{asked} at mixed is not made", hint="leave out --mixed")
     name = name or source.name
     check_name(name)
+    made = MADE.get(asked)
+    if made is not None:
+        made.check_asked(name, target)
     if budget is None:
         climbed = None
         calibration = calibrating.choose(
@@ -177,8 +183,8 @@ def export_source(
     path = (out or source.folder) / f"{name}-{precision}{record.suffix}"
     facts = record.read_back(content, precision)
     record.check(facts, precision)
-    if asked == TFLM:
-        tflm_format.check(facts)
+    if made is not None:
+        made.check_model(name, content, facts)
     card = card_of(source, name, format, precision, content, facts)
     if precision in ("int8", "mixed"):
         card["calibration"] = calibration.as_json()
@@ -191,12 +197,12 @@ def export_source(
         judged = judge(
             source,
             draft,
-            engine=record.engine,
+            engine=record.engine if made is None else made.engine,
             precision=precision,
             budget_pp=BUDGET_PP if allowed is None else allowed,
         )
         card["accuracy"] = judged.accuracy()
-        if (format, precision) == ("tflite", "int8"):
+        if (format, precision) == ("tflite", "int8") and judged.engine != REFERENCE:
             card["reference"] = judged.beside_reference()
         golden, card["golden"] = golden_of(source, content, judged, record, precision=precision)
         artifact = record.add_card(content, card, golden)
@@ -215,9 +221,9 @@ def export_source(
                 engine=record.engine,
             )
     files, held, arena = {path: artifact}, artifact, None
-    if asked == TFLM:
-        arena = estimated_arena(read_tflite_graph(content, path.name)[0])
-        files, held = tflm_format.sources(path.with_suffix(""), content, card, arena=arena), content
+    if made is not None:
+        written = made.write(path.with_suffix(""), content, card, golden, target)
+        files, held, arena, card = written.files, written.held, written.arena_bytes, written.card
     return Exported(
         path=next(iter(files)),
         status=write_files(files, overwrite=overwrite),

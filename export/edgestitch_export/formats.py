@@ -18,7 +18,7 @@ from edgestitch_runtime.card_schema import card_text
 from . import onnx_contract, onnx_format, rivals, tflite_format
 from .calibration import Calibration
 from .float_operator import FloatOperator
-from .pairs import TFLM, check_pair
+from .pairs import MADE_OF_TFLITE, check_pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,8 @@ FORMATS: dict[str, Format] = {
 
 
 def lookup(format: str, precision: str) -> Format:
-    """The format's record; that of tflite for tflm. Raises EdgestitchError for a pair not made."""
+    """The format's record; that of tflite for what is made of it. Raises EdgestitchError for a pair
+    not made.
+    """
     check_pair(format, precision)
-    return FORMATS["tflite" if format == TFLM else format]
+    return FORMATS["tflite" if format in MADE_OF_TFLITE else format]

@@ -8,13 +8,16 @@ PRECISIONS_OF: dict[str, tuple[str, ...]] = {
     "tflite": ("float32", "float16", "dynamic", "int8"),
     "onnx": ("float32", "dynamic", "int8"),
 }
-# The TFLite artifact written as C source. Not of --all: it is int8 TFLite once more.
-TFLM = "tflm"
+# What is made of the int8 TFLite model. Not of --all: it is that model once more.
+TFLM = "tflm"  # C source for TensorFlow Lite Micro
+PLAIN_C = "c"
+NATIVE = "native"  # the same C, compiled
+MADE_OF_TFLITE = (TFLM, PLAIN_C, NATIVE)
 
 
 def precisions_of(format_: str) -> tuple[str, ...]:
     """What `format_` is made at. Raises EdgestitchError when there is no such format."""
-    known = PRECISIONS_OF | {TFLM: ("int8",)}
+    known = PRECISIONS_OF | dict.fromkeys(MADE_OF_TFLITE, ("int8",))
     if format_ not in known:
         raise EdgestitchError(
             f"there is no format {format_!r}", hint=f"the formats are {', '.join(known)}"

@@ -1,9 +1,10 @@
 """The card: what an artifact says of itself, and how it is read from and put into a file.
 
 TFLite: a zip appended to the flatbuffer, with `edgestitch.json`, `labels.txt` and `golden.npz`,
-all stored uncompressed. ONNX: the `metadata_props` entries `edgestitch`, `edgestitch_golden` and
-`edgestitch_sha256`, the card's hash: a zip has checksums of its own.
-Both are read here with nothing but the standard library, before any engine sees the file.
+all stored uncompressed; a shared library (native) has the same zip behind it. ONNX: the
+`metadata_props` entries `edgestitch`, `edgestitch_golden` and `edgestitch_sha256`, the card's hash:
+a zip has checksums of its own. C: a string constant (c_file.py); its golden vectors are code.
+All are read here with nothing but the standard library, before any engine sees the file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .array_files import read_regular
+from .c_file import read_c_card, without_c_card
 from .card_schema import card_text, check_card, damaged_card, parse_card
 from .errors import EdgestitchError
 
@@ -29,7 +31,12 @@ ONNX_KEY = "edgestitch"
 ONNX_GOLDEN_KEY = "edgestitch_golden"
 ONNX_HASH_KEY = "edgestitch_sha256"
 MAX_ARTIFACT_BYTES = 256 << 20
-FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
+FORMATS = {".tflite": "tflite", ".onnx": "onnx", ".so": "native", ".c": "c"}
+# Of the formats with a zip behind the model: what stands in the model, where, and what lacks it.
+_MARKS = {
+    "tflite": (4, b"TFL3", "a TFLite model: it has no TFL3 mark"),
+    "native": (0, b"\x7fELF", "a shared library of Linux: it has no ELF mark"),
+}
 _ONNX_METADATA_FIELD = 14  # ModelProto.metadata_props in onnx.proto
 _BEFORE_CARD = 30 + len(CARD_FILE)  # bytes of the zip's first entry: its header and name
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: artifacts carry no timestamps
@@ -61,12 +68,21 @@ def read_artifact(path: Path | str) -> Artifact:
     content = read_regular(path, limit=MAX_ARTIFACT_BYTES)
     if not content:
         raise EdgestitchError(f"{path} is empty", hint="export it again, or copy it again")
-    if format_ == "tflite":
-        model, card, golden = _read_tflite(path, content)
+    if format_ in _MARKS:
+        model, card, golden = _read_zipped(path, content, format_)
+    elif format_ == "c":
+        card, golden = parse_card(path, read_c_card(path, content)), b""
+        model = without_c_card(content)
     else:
         model, card, golden = _read_onnx(path, content)
+    if format_ == "native" and card is None:
+        raise EdgestitchError(
+            f"{path} is a shared library without a card: edgestitch did not make it, or it is cut "
+            "short",
+            hint="copy it again, or make it with `edgestitch export --format native --int8`",
+        )
     digest = hashlib.sha256(model).hexdigest()
-    if card is not None:
+    if card is not None or format_ == "c":
         check_card(path, card, format_=format_, weights=digest, golden=golden)
     return Artifact(
         path=path,
@@ -95,8 +111,10 @@ def model_bytes(format_: str, content: bytes) -> bytes:
 
     `weights_sha256` is the SHA-256 of this. Raises ValueError when the content is not of `format_`.
     """
-    if format_ == "tflite":
+    if format_ in _MARKS:
         return content[: _zip_start(content)]
+    if format_ == "c":
+        return without_c_card(content)
     return b"".join(
         content[start:end]
         for field, start, end, _ in _onnx_fields(content)
@@ -104,13 +122,14 @@ def model_bytes(format_: str, content: bytes) -> bytes:
     )
 
 
-def append_to_tflite(flatbuffer: bytes, card: dict[str, Any], golden: bytes = b"") -> bytes:
-    """A TFLite artifact: the flatbuffer, then a zip with the card, labels.txt, golden vectors.
+def append_card(model: bytes, card: dict[str, Any], golden: bytes = b"") -> bytes:
+    """An artifact: the model (TFLite's flatbuffer, or a shared library, which is loaded as before),
+    then a zip with the card, labels.txt, golden vectors.
 
     The same arguments give the same bytes. The zip's offsets count from the file's start, as
     `zipfile` and Android's metadata extractor expect.
     """
-    stream = io.BytesIO(flatbuffer)
+    stream = io.BytesIO(model)
     stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
         files = {
@@ -125,12 +144,16 @@ def append_to_tflite(flatbuffer: bytes, card: dict[str, Any], golden: bytes = b"
     return stream.getvalue()
 
 
-def _read_tflite(path: Path, content: bytes) -> tuple[bytes, dict[str, Any] | None, bytes]:
-    """(the flatbuffer, the card, the golden vectors)."""
-    if len(content) < 8 or content[4:8] != b"TFL3":
-        raise EdgestitchError(
-            f"{path} is not a TFLite model: it has no TFL3 mark", hint="export it again"
-        )
+append_to_tflite = append_card
+
+
+def _read_zipped(
+    path: Path, content: bytes, format_: str
+) -> tuple[bytes, dict[str, Any] | None, bytes]:
+    """(the model, the card, the golden vectors)."""
+    place, mark, what = _MARKS[format_]
+    if content[place : place + len(mark)] != mark:
+        raise EdgestitchError(f"{path} is not {what}", hint="export it again")
     start = _zip_start(content)
     held: dict[str, bytes] = {}
     if start < len(content):

@@ -105,7 +105,7 @@ class Classifier:
 
     @classmethod
     def open(cls, path: str | Path, engine: str = "auto", threads: int = 1) -> Classifier:
-        """Opens `path` (.tflite or .onnx) on `engine` with `threads` threads inside the engine.
+        """Opens `path` (.tflite, .onnx, .so) on `engine` with `threads` threads inside the engine.
 
         "auto" takes the fastest installed engine that gives the answers of the file's golden
         vectors; of a file without such, that runs it. Raises EdgestitchError when the file is

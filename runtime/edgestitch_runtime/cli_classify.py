@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="PNG, JPEG, BMP, .npy, IDX, a folder of them, or - for standard input; "
-        "a .tflite or .onnx among them is the model",
+        "a .tflite, .onnx or .so among them is the model",
     )
     parser.add_argument(
         "--model",
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine",
         default="auto",
         metavar="E",
-        help="litert, tflite-runtime, onnxruntime, reference, or auto: the first that works "
-        "(default)",
+        help="litert, tflite-runtime, onnxruntime, reference, native, or auto: the first that "
+        "works (default)",
     )
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="threads in the engine (default 1)"
@@ -87,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model_among(files: list[str], model: Path | None) -> tuple[Path | None, list[str]]:
-    found = [f for f in files if Path(f).suffix.lower() in (".tflite", ".onnx")]
+    from .card import FORMATS
+
+    found = [f for f in files if Path(f).suffix.lower() in FORMATS]
     if len(found) + (model is not None) > 1:
         named = [*found, *([str(model)] if model else [])]
         raise EdgestitchError(

@@ -2,13 +2,15 @@
 
 No engine is needed, and any .tflite or .onnx file will do. The weights of an
 artifact are checked against the hash in its card. ONNX files are read with the
-`onnx` package where it is installed; else only their card is printed.
+`onnx` package where it is installed; else only their card is printed. Of C that
+edgestitch wrote, the plan of its memory is drawn.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `edgestitch inspect`."""
-    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite or .onnx file")
+    parser.add_argument(
+        "artifact", type=Path, metavar="ARTIFACT", help="a .tflite, .onnx, .so or .c file"
+    )
     parser.add_argument("--layers", action="store_true", help="list each layer")
     parser.add_argument(
-        "--svg", type=Path, metavar="FILE", help="draw the computational graph into FILE"
+        "--svg", type=Path, metavar="FILE", help="draw the graph, or of C the memory, into FILE"
     )
     parser.add_argument("--force", action="store_true", help="let --svg replace another drawing")
     parser.add_argument(
@@ -42,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Inspects, draws and prints; returns the exit code."""
     from .errors import EdgestitchError
-    from .inspecting import ONNX_HINT, WITHOUT_ONNX, inspect_artifact
+    from .inspecting import inspect_artifact
 
     if args.verify:
         return _verify(args)
@@ -52,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         )
     found = inspect_artifact(args.artifact, data=args.data)
     if found.facts is None and args.layers:
-        raise EdgestitchError(f"{found.path}: {WITHOUT_ONNX}", hint=ONNX_HINT)
+        raise found.unread()
     if args.svg is not None:
         _draw(found, args.svg, overwrite=args.force)
     if args.json:
@@ -60,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         from .inspect_text import as_text
 
-        print(as_text(found, layers=args.layers))
+        columns = shutil.get_terminal_size((100, 24)).columns
+        print(as_text(found, layers=args.layers, width=columns))
     return 0
 
 
@@ -92,6 +97,8 @@ def _verify(args: argparse.Namespace) -> int:
     except EdgestitchError as error:
         raise EdgestitchError(error.message, hint=error.hint, exit_code=1) from None
     count = 0 if golden is None else len(golden.gate)
+    if found.format == "c":
+        count = found.card["golden"]["gate"]
     if args.json:
         told = {"file": str(found.path), "weights_sha256": found.weights_sha256}
         print(json.dumps(told | {"golden_vectors": count}, indent=2, ensure_ascii=False))

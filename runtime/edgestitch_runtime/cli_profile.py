@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `edgestitch profile`."""
-    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite or .onnx file")
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite, .onnx or .so")
     parser.add_argument(
         "--engine", default="auto", metavar="E", help="the engine that runs it (default: auto)"
     )

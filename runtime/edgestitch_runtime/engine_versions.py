@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 LAST_TFLITE_RUNTIME = "2.14.0"
 FIRST_LITERT = "1.0.0"
+FIRST_NATIVE = "0.1.0"  # of edgestitch-runtime: the first that loads a shared library
 # Of the wheels 2.7.0 to 2.14.0 the first that answers such a file rightly; 2.9.1 gives one answer
 # to everything.
 FIRST_PER_CHANNEL_DENSE = "2.10.0"

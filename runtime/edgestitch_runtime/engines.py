@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .c_file import is_compiled
 from .card import Artifact
 from .errors import EdgestitchError
 from .golden_check import DIFFERS, check_golden
@@ -107,6 +108,14 @@ ENGINES: dict[str, Engine] = {
         opener="reference_engine:open_reference",
         precisions=frozenset({"int8"}),
     ),
+    "native": Engine(  # the artifact itself is the code: C that was compiled at export
+        name="native",
+        module="ctypes",
+        distribution="edgestitch-runtime",
+        formats=frozenset({"native"}),
+        opener="native_engine:open_native",
+        precisions=frozenset({"int8"}),
+    ),
 }
 
 
@@ -140,6 +149,8 @@ def open_session(artifact: Artifact, *, engine: str, threads: int) -> tuple[str,
         raise EdgestitchError(
             f"threads is {threads}, expected 1 to {limit}", hint="1 is best for small models"
         )
+    if artifact.format == "c":
+        raise is_compiled(artifact.path, artifact.content)
     if engine != "auto":
         return engine, _open(artifact, _lookup(engine, artifact), threads)
     able = [e for e in ENGINES.values() if runs(e, artifact)]

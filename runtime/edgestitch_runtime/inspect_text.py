@@ -9,24 +9,29 @@ from typing import Any
 from .distance import Distance
 from .file_facts import EndTensor, FileFacts
 from .file_graph import printable
-from .inspecting import ONNX_HINT, WITHOUT_ONNX, Inspection
+from .inspecting import UNREAD, Inspection
+from .memory_drawing import MemoryPlan, plan_as_text
 
+_PLAN = "the plan of the arena: a line is a step, a column bytes"
 NO_CARD = (
     "edgestitch did not write this file: it has no card, so its labels, preprocessing,\n"
     "origin and accuracy are not known. It can be classified with; classes are numbered."
 )
 
 
-def as_text(found: Inspection, *, layers: bool) -> str:
-    """The inspection as lines; with `layers`, each layer too."""
+def as_text(found: Inspection, *, layers: bool, width: int = 100) -> str:
+    """The inspection as lines; with `layers`, each layer too. `width` is for the plan of C."""
     lines = [f"{found.path}: {found.format}, {found.bytes:,} bytes"]
     if found.card is None:
         lines.append(NO_CARD)
     else:
         lines += _aligned(_card_rows(found.card))
     lines.append("")
-    if found.facts is None:
-        lines.append(f"{WITHOUT_ONNX}: {ONNX_HINT}")
+    if found.memory is not None:
+        lines += [*_aligned(_memory_rows(found.memory, found.card or {})), "", _PLAN]
+        lines += plan_as_text(found.memory, width=width)
+    elif found.facts is None:
+        lines.append(": ".join(UNREAD[found.format]))
     else:
         lines += ["what the file holds, read from its bytes:"]
         lines += _aligned(_fact_rows(found.facts))
@@ -76,6 +81,21 @@ def _fact_rows(facts: FileFacts) -> Iterator[tuple[str, str]]:
         else:
             yield "runs on", f"{least.engine} {least.version} or newer: {least.because}"
     yield "", "(computed from operator versions, not tried)"
+
+
+def _memory_rows(plan: MemoryPlan, card: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    names = [printable(str(one)) for one in card.get("operators") or ()]
+    counted = (f"{names.count(one)} {one}" for one in dict.fromkeys(names))
+    yield "operators", ", ".join(counted) or "unknown"
+    yield "weights", f"{plan.weight_bytes:,} bytes of flash: int8 weights and int32 biases"
+    most = max(plan.live_bytes)
+    step = plan.live_bytes.index(most)
+    told = f"{plan.arena_bytes:,} bytes of RAM, static"
+    if most:
+        told += f"; at most {most:,} are taken at once, by step {step + 1}, {plan.steps[step]}"
+    yield "arena", told
+    if plan.scores:
+        yield "scores", f"{', '.join(plan.scores)}: in the array that the caller gives"
 
 
 def _end(end: EndTensor) -> str:
@@ -162,6 +182,10 @@ def _card_rows(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
     calibration = card.get("calibration")
     if calibration:
         yield "calibration", f"{calibration['count']} training images, seed {calibration['seed']}"
+    native = card.get("native")
+    if native:
+        faster = f", and uses {', '.join(native['faster'])}" if native["faster"] else ""
+        yield "runs on", f"{native['target']}: {native['isa']}{faster}"
     if card.get("float_operators") is not None:
         yield "float operators", ", ".join(card["float_operators"]) or "none"
     yield "weights", f"sha256 {card['hashes']['weights'][:16]}... (checked)"

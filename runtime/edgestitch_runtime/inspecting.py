@@ -12,12 +12,26 @@ from .errors import EdgestitchError
 from .file_facts import FileFacts, facts_of
 from .file_graph import FileGraph, printable
 from .file_warnings import per_channel_dense, warnings_of
+from .memory_drawing import MemoryPlan, memory_plan
 from .onnx_facts import onnx_installed, read_onnx_graph
 from .tflite_graph import read_tflite_graph
 
 INSPECTION_SCHEMA = 1
-WITHOUT_ONNX = "what an ONNX file holds is read with the onnx package, which is not installed here"
-ONNX_HINT = "pip install onnx"
+# Why what a file holds is not read, and what to do, by its format.
+UNREAD = {
+    "onnx": (
+        "what an ONNX file holds is read with the onnx package, which is not installed here",
+        "pip install onnx",
+    ),
+    "c": (
+        "the layers of C stand in the file itself, as comments",
+        "edgestitch inspect lists and draws those of the .tflite that it was made of",
+    ),
+    "native": (
+        "what a shared library holds is machine code, which is not read",
+        "edgestitch inspect reads the .tflite that it was made of",
+    ),
+}
 _MANY_TIES = 0.01  # of the images
 
 
@@ -34,7 +48,10 @@ class Ties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What one file says of itself and holds. `facts` is None where it cannot be read here."""
+    """What one file says of itself and holds. `facts` is None where it cannot be read here.
+
+    `memory` is the plan of the arena, of C; else None.
+    """
 
     path: Path
     format: str
@@ -45,17 +62,27 @@ class Inspection:
     ties: Ties | None
     warnings: tuple[str, ...]
     graph: FileGraph | None = field(repr=False)
+    memory: MemoryPlan | None = field(default=None, repr=False)
 
     def svg(self) -> str:
-        """The graph as an SVG, which fits a page of A4.
+        """The graph, or of C the plan of its memory, as an SVG, which fits a page of A4.
 
         Raises EdgestitchError when the file could not be read here, or has too many operators.
         """
+        if self.memory is not None:
+            from .memory_svg import memory_svg_of
+
+            return memory_svg_of(self.memory, title=printable(self.path.name))
         if self.graph is None or self.facts is None:
-            raise EdgestitchError(f"{self.path}: {WITHOUT_ONNX}", hint=ONNX_HINT)
+            raise self.unread()
         from .graph_svg import svg_of
 
         return svg_of(self.graph, self.facts, title=printable(self.path.name))
+
+    def unread(self) -> EdgestitchError:
+        """What to say where `facts` are asked for and are not there."""
+        why, hint = UNREAD[self.format]
+        return EdgestitchError(f"{self.path}: {why}", hint=hint)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, schema 1."""
@@ -82,7 +109,7 @@ class Inspection:
 
 
 def inspect_artifact(path: str | Path, *, data: str | Path | None = None) -> Inspection:
-    """Inspects a .tflite or .onnx file, also one that edgestitch did not write.
+    """Inspects an artifact; a .tflite or .onnx file may be one that edgestitch did not write.
 
     With `data`, a data set (a folder or an .npz file), its test images are classified on the first
     engine that runs the file, and ties at the top are counted. Raises EdgestitchError when the
@@ -109,14 +136,17 @@ def inspect_artifact(path: str | Path, *, data: str | Path | None = None) -> Ins
         ties=ties,
         warnings=tuple(warnings),
         graph=graph,
+        memory=None
+        if artifact.format != "c" or artifact.card is None
+        else memory_plan(str(artifact.path), artifact.card["memory"]),
     )
 
 
 def least_versions(artifact: Artifact) -> tuple[LeastVersion, ...]:
     """The least engine versions that run the file, from its operators or its operator set.
 
-    Empty for an ONNX file where the onnx package is not installed. Raises EdgestitchError when the
-    file is damaged.
+    Empty for C and what is compiled, and for an ONNX file where the onnx package is not installed.
+    Raises EdgestitchError when the file is damaged.
     """
     _, facts = _facts(artifact)
     return () if facts is None else facts.least_versions
@@ -145,6 +175,8 @@ def count_ties(artifact: Artifact, data: Path) -> Ties:
 
 
 def _facts(artifact: Artifact) -> tuple[FileGraph | None, FileFacts | None]:
+    if artifact.format in ("c", "native"):
+        return None, None
     name = str(artifact.path)
     own = len(model_bytes(artifact.format, artifact.content))
     recorded = ""

@@ -12,7 +12,7 @@ import numpy as np
 
 from .fixed_point import multipliers_of
 from .operator_fields import clamp_of, constant_of, factors_of, operand, window_of, zero_point_of
-from .requantize import Sums, Target, exact_float, rounded_as_reals, rounded_twice
+from .requantize import Finish, Sums, Target, exact_float, rounded_as_reals, rounded_twice
 from .sliding_window import bordered, shifted, unrolled
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def fully_connected(node: Node) -> Kernel:
     """
     weights = constant_of(node, 1)
     out, depth = weights.shape
-    sums = _sums(node, weights)
-    finish = rounded_as_reals(sums, factors_of(node), _target(node))
+    sums, finish = finished(node)
     dtype = exact_float(int(sums.most.max()))
     matrix = np.ascontiguousarray(weights.T, dtype)
     keeps = bool(node.options["keep_num_dims"])
@@ -49,8 +48,7 @@ def conv(node: Node) -> Kernel:
     out, height, width, depth = weights.shape
     window = window_of(node, (height, width))
     zero_point = zero_point_of(operand(node, 0))
-    sums = _sums(node, weights.reshape(out, -1))
-    finish = rounded_twice(sums, *multipliers_of(factors_of(node)), _target(node))
+    sums, finish = finished(node)
     dtype = exact_float(int(sums.most.max()))
     groups = operand(node, 0).shape[-1] // depth
     size = height * width * depth
@@ -82,8 +80,7 @@ def depthwise_conv(node: Node) -> Kernel:
     height, width, out = weights.shape
     window = window_of(node, (height, width))
     zero_point = zero_point_of(operand(node, 0))
-    sums = _sums(node, weights.reshape(-1, out).T)
-    finish = rounded_twice(sums, *multipliers_of(factors_of(node)), _target(node))
+    sums, finish = finished(node)
     dtype = exact_float(int(sums.most.max()))
     channels = operand(node, 0).shape[-1]
     shape = (channels,) if out == channels else (channels, out // channels)
@@ -106,8 +103,26 @@ def depthwise_conv(node: Node) -> Kernel:
     return kernel
 
 
+def rows_of(node: Node) -> np.ndarray:
+    """The weights of a layer, (channels, products of a sum) int8: what makes one output each."""
+    weights = constant_of(node, 1)
+    out = node.output.shape[-1]
+    return (
+        weights.reshape(-1, out).T
+        if node.operator == "DEPTHWISE_CONV_2D"
+        else weights.reshape(out, -1)
+    )
+
+
+def finished(node: Node) -> tuple[Sums, Finish]:
+    """What a layer with weights sums up of raw int8 codes, and what makes codes of these sums."""
+    sums = _sums(node, rows_of(node))
+    if node.operator == "FULLY_CONNECTED":
+        return sums, rounded_as_reals(sums, factors_of(node), _target(node))
+    return sums, rounded_twice(sums, *multipliers_of(factors_of(node)), _target(node))
+
+
 def _sums(node: Node, weights: np.ndarray) -> Sums:
-    """The sums of a layer for raw int8 codes; `weights` are (channels, products of a sum)."""
     whole = weights.astype(np.int64)
     offsets = -zero_point_of(operand(node, 0)) * whole.sum(axis=1)
     bias = node.inputs[2] if len(node.inputs) > 2 else None

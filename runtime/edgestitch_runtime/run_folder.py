@@ -60,7 +60,7 @@ class Run:
 
     def artifacts(self) -> list[Path]:
         """The exported files of this run, sorted by name."""
-        suffixes = {".tflite", ".onnx"}
+        suffixes = {".tflite", ".onnx", ".so"}
         if not self.export_folder.is_dir():
             return []
         return sorted(p for p in self.export_folder.iterdir() if p.suffix in suffixes)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .c_file import is_compiled
 from .card import read_artifact
 from .engines import ENGINES, engine_version, installed, open_session, runs
 from .errors import EdgestitchError
@@ -62,6 +63,8 @@ def selftest(artifact: str | Path, *, engine: str = "auto") -> SelfTest:
     (exit code 2); with "auto" also when no engine passes (exit code 1).
     """
     found = read_artifact(artifact)
+    if found.format == "c":
+        raise is_compiled(found.path, found.content)
     if found.card is None or not found.golden:
         raise EdgestitchError(
             f"{found.path} holds no golden vectors: it cannot test itself",

@@ -41,6 +41,7 @@ class Finished:
 @pytest.fixture(scope="session")
 def finished(mini_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = Path(shutil.copytree(mini_run, tmp_path_factory.mktemp("bench") / "mlp"))
+    (folder / "export" / "mlp-int8-check.json").write_text("[]", encoding="utf-8")
     done = subprocess.run(
         [*BENCH, "mlp", "--quick"], cwd=folder.parent, capture_output=True, text=True, timeout=300
     )
@@ -115,6 +116,12 @@ def test_the_table_is_on_stdout_and_progress_on_stderr(finished: Finished) -> No
         "report.json",
         "report.md",
     ]
+
+
+def test_a_check_that_cannot_be_read_is_a_row_and_costs_no_other(finished: Finished) -> None:
+    (row,) = finished.told["targets"]
+    assert row["artifact"] == "mlp-int8.c" and row["status"] == "failed" and row["flash"] is None
+    assert "mlp-int8-check.json cannot be read as a check" in " ".join(finished.stdout.split())
 
 
 def test_an_existing_report_is_refused_before_anything_is_measured(

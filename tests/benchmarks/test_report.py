@@ -69,7 +69,7 @@ def test_json_has_the_keys_that_design_names_and_the_few_more_that_are_listed(
     told = json.loads(as_json(report))
     assert list(told)[:1] == ["schema"]
     assert set(told) == {
-        "schema", "run", "machine", "versions", "command", "quick", "timed", "rows",
+        "schema", "run", "machine", "versions", "command", "quick", "timed", "rows", "targets",
     }  # fmt: skip
     for row in told["rows"]:
         assert set(row) == DESIGN_ROW | MORE_IN_ROW

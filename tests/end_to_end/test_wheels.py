@@ -77,7 +77,7 @@ def test_there_are_five_wheels_of_one_version(wheels: dict[str, Path]) -> None:
 
 
 def test_the_runtime_is_slim(wheels: dict[str, Path]) -> None:
-    assert wheels["edgestitch-runtime"].stat().st_size <= 160_000  # docs/decisions/0018
+    assert wheels["edgestitch-runtime"].stat().st_size <= 170_000  # docs/decisions/0019
 
 
 def test_the_sample_ships_with_train_in_under_four_megabytes(wheels: dict[str, Path]) -> None:

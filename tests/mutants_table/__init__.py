@@ -5,6 +5,9 @@ from __future__ import annotations
 from .mutant import Mutant as Mutant
 from .of_benchmarks import BENCHMARKS
 from .of_bring_your_own import BRING_YOUR_OWN
+from .of_c import C
+from .of_c_check import C_CHECK
+from .of_c_steps import C_STEPS
 from .of_export import EXPORT
 from .of_proof import PROOF
 from .of_reading import READING
@@ -12,4 +15,7 @@ from .of_reference import REFERENCE
 from .of_runtime import RUNTIME
 from .of_train import TRAIN
 
-MUTANTS = [*RUNTIME, *READING, *REFERENCE, *TRAIN, *EXPORT, *BRING_YOUR_OWN, *PROOF, *BENCHMARKS]
+MUTANTS = [
+    *RUNTIME, *READING, *REFERENCE, *TRAIN, *EXPORT, *BRING_YOUR_OWN, *PROOF, *C, *C_CHECK,
+    *C_STEPS, *BENCHMARKS,
+]  # fmt: skip

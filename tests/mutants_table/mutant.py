@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One small fault. `file` is MEMBER/MODULE; `old` stands in it exactly once.
+    """One small fault. `file` is MEMBER/MODULE, or a kernel's .c; `old` stands in it exactly
+    once.
 
     `tests` are files below tests/. `retrains` when the fault lies in what makes the shared run, so
     that the tests must train and export with the fault in place.
