@@ -360,6 +360,11 @@ C: list[Mutant] = [
     *faults_in(
         "export/c_kernels/scaling.c",
         _NETWORKS,
+        (
+            "a function stands there that nothing calls",
+            "//@ if line twice\n\nstatic inline int8_t int8_of",
+            "//@ if line twice wide\n\nstatic inline int8_t int8_of",
+        ),
         ("codes wrap", "value > 127 ? 127 : value < -128 ? -128 : value);", "value);"),
         ("more is 1 bit", "(low >> 26 & 3);", "(low >> 26 & 1);"),
         ("halves below zero go up", "(steps >> 31)) >> by.right", "0) >> by.right"),
@@ -379,9 +384,9 @@ C: list[Mutant] = [
         "export/c_kernels/pointwise.c",
         _NETWORKS,
         (
-            "a block's codes lie in the next one's",
+            "a block's codes lie on the last one's",
             "out += some * outputs;",
-            "out += BLOCK * inputs;",
+            "out += some;",
         ),
     ),
 ]
