@@ -66,15 +66,25 @@ class TargetReport:
     @property
     def problems(self) -> tuple[str, ...]:
         """What answers the check with no: each a line. Empty when all is well."""
-        found = []
+        return tuple(self.hints)
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """What to do about each of `problems`."""
+        found = {}
         if self.ran and self.ran.golden_differing:
-            found.append(
+            problem = (
                 f"{self.source} answers {self.ran.golden_differing} of {self.ran.golden} golden "
                 f"vectors wrongly on {self.core}"
             )
+            found[problem] = (
+                "export it anew, in case the file was changed; else it is a defect in edgestitch "
+                f"or in {self.compiler}: please report it"
+            )
         if self.board and not self.board.fits:
-            found.append(f"{self.source} on {self.board.title}: {self.board.line()}")
-        return tuple(found)
+            problem = f"{self.source} on {self.board.title}: {self.board.line()}"
+            found[problem] = "a smaller model, or another board"
+        return found
 
     @property
     def exit_code(self) -> int:

@@ -105,15 +105,17 @@ def check_c(
     """Checks NAME-int8.c, its .h beside it, on each target, and writes NAME-int8-check.json.
 
     `images_u8`, (n, height, width) uint8, are run, or the golden vectors. Raises EdgestitchError
-    when a check cannot be made.
+    when a check cannot be made; those before it stand in the file.
     """
     header = source.with_suffix(".h")
-    reports = [check(source, header, target, images_u8=images_u8) for target in targets]
-    write_json(
-        source.with_name(f"{source.stem}-check.json"),
-        [report.as_json() for report in reports],
-        overwrite=True,
-    )
+    reports: list[TargetReport] = []
+    for target in targets:
+        reports.append(check(source, header, target, images_u8=images_u8))
+        write_json(
+            source.with_name(f"{source.stem}-check.json"),
+            [report.as_json() for report in reports],
+            overwrite=True,
+        )
     return reports
 
 
@@ -153,8 +155,7 @@ def run_checks(
         for report in reports:
             if not args.json:
                 print("\n".join(report.lines()), flush=True)
-            for problem in report.problems:
-                print(f"edgestitch: {problem}", file=sys.stderr)
-                print("hint: a smaller model, or another board", file=sys.stderr)
+            for problem, hint in report.hints.items():
+                print(f"edgestitch: {problem}\nhint: {hint}", file=sys.stderr)
             code = max(code, report.exit_code)
     return code

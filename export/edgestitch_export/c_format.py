@@ -38,7 +38,7 @@ class CFiles:
     plan: Plan
 
 
-def names_of(name: str, precision: str = "int8") -> Names:
+def names_of(name: str) -> Names:
     """The names in C of a model `name`. Raises EdgestitchError where no identifier comes of it."""
     prefix = re.sub("[^A-Za-z0-9]+", "_", name).strip("_")
     if not prefix or prefix[0].isdigit() or prefix.lower() in KEYWORDS:
@@ -46,7 +46,7 @@ def names_of(name: str, precision: str = "int8") -> Names:
         raise EdgestitchError(
             f"the name {name!r} is {why}", hint="--name gives another, as --name my_model"
         )
-    return Names(stem=f"{name}-{precision}", prefix=prefix, macro=prefix.upper())
+    return Names(stem=f"{name}-int8", prefix=prefix, macro=prefix.upper())
 
 
 def check_model(name: str, model: bytes) -> None:

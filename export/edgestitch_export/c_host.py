@@ -24,8 +24,9 @@ from edgestitch_runtime.operator_fields import (
     zero_point_of,
 )
 
-from .c_layer import size_text, source_text
-from .c_scaling import Steps, steps_of, wide_line_of
+from .c_layer import source_text
+from .c_loops import size_text
+from .c_scaling import Steps, offsets_between, steps_of, wide_line_of
 from .c_step import Constant, Places, Step, Struct, called
 
 _MOST_SUM = 1 << 30
@@ -74,20 +75,13 @@ def host_line_of(steps: Steps, factors: np.ndarray) -> HostLine | None:
 
 
 def _with_shifts(steps: Steps, factors: np.ndarray, up: int, down: int) -> HostLine | None:
-    codes = np.arange(steps.low + 1, steps.high + 1, dtype=np.int64)[:, None] << down
-    least = steps.least[steps.low + 128 : steps.high + 128]
-    reached, below = least <= steps.most, least > -steps.most
     nearest = np.rint(np.ldexp(factors, 32 + down - up)).astype(np.int64)
     multipliers, offsets = np.zeros_like(nearest), np.zeros_like(nearest)
     left = np.ones(len(nearest), bool)
-    far = np.int64(1) << 61
     for by in sorted(range(-_TRIED, _TRIED + 1), key=abs):
         tried = np.clip(nearest + by, 0, (1 << 31) - 1)
-        # As the kernel has it: the low 32 bits of the product of the shifted sum are lost.
-        at = (least << up) * tried >> 32
-        before = (least - 1 << up) * tried >> 32
-        low = np.where(reached, codes - at, -far).max(axis=0, initial=-far)
-        high = np.where(below, codes - 1 - before, far).min(axis=0, initial=far)
+        # The kernel loses the low 32 bits of the product of the shifted sum.
+        low, high = offsets_between(steps, tried, 32 - up, down)
         low, high = np.maximum(low, 1 - _MOST_SUM), np.minimum(high, _MOST_SUM - 1)
         fits = left & (low <= high)
         multipliers[fits], offsets[fits] = tried[fits], (low + high)[fits] >> 1
@@ -283,7 +277,6 @@ def _made(
         structs=(Struct(suffix="line", type="host_line_t", values=numbers), *structs),
         scratch_bytes=scratch_bytes,
         weight_bytes=rows.size + (4 * len(rows) if biased else 0),
-        macs=node.macs,
     )
 
 

@@ -2,7 +2,7 @@
 
 A kernel is a file of c_kernels. Its first line may name others, `// needs: a b`; what lies between
 `//@ if x` or `//@ unless x` and `//@ end` is kept where x, or one of several, is among the kinds of
-scaling that the program has, or is not.
+scaling and the variants that the program has, or is not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NEEDS = re.compile(r"// needs: (.*)\n")
 
 
 def kernel_text(names: Iterable[str], kinds: frozenset[str]) -> str:
-    """C99: the kernels `names` with all that they need, for the scaling `kinds`."""
+    """C99: the kernels `names` with all that they need, for the scaling `kinds` and variants."""
     order: dict[str, None] = {}
     for name in names:
         _ordered(name, order)

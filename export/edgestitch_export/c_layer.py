@@ -20,11 +20,12 @@ from edgestitch_runtime.operator_fields import (
     zero_point_of,
 )
 
-from .c_scaling import line_of, steps_of, wide_line_of
+from .c_scaling import line_of, long_line_of, steps_of, wide_line_of
 from .c_step import Constant, Places, Step, Struct, called
 
-_LANES_UP = 8  # bits that a sum of lanes is shifted by on Arm's DSP path
+_LONG = 64  # `up` of a line in 64 bits whose numbers have as many
 _MOST_SUM = 1 << 30
+_MOST_OF_LANES = 1 << 23  # on Arm's DSP path a sum of lanes is shifted up by 8 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,11 @@ class Scaling:
     width: int
 
 
+def fits_lanes(node: Node) -> bool:
+    """Whether lanes hold every sum of a layer with weights."""
+    return int(finished(node)[0].most.max()) < _MOST_OF_LANES
+
+
 def scaling_for(node: Node, *, lanes: bool, most_up: int = 31) -> Scaling:
     """The scaling of `node`. `lanes`: its sums may be shifted by 8 bits, and vectors of 32 bits.
     `most_up` is the most that sums are shifted up.
@@ -47,8 +53,7 @@ def scaling_for(node: Node, *, lanes: bool, most_up: int = 31) -> Scaling:
     sums, finish = finished(node)
     factors = np.broadcast_to(factors_of(node), sums.most.shape)
     most = int((sums.most + np.abs(sums.offsets)).max())
-    most_lanes = _MOST_SUM >> (_LANES_UP - 1) if lanes else _MOST_SUM
-    if int(sums.most.max()) >= most_lanes or most >= _MOST_SUM:
+    if most >= _MOST_SUM or (lanes and not fits_lanes(node)):
         raise Unsupported(f"sums up to {most:,}, more than its kernel holds")
     steps = steps_of(finish, sums.most, clamp_of(node))
     line = line_of(steps, factors, most_up)
@@ -56,11 +61,16 @@ def scaling_for(node: Node, *, lanes: bool, most_up: int = 31) -> Scaling:
         return Scaling(kind="line", up=line.up, down=line.down, records=line.records(), width=7)
     if node.operator == "FULLY_CONNECTED":
         wide = wide_line_of(steps, factors)
+        if wide is not None:
+            both = np.stack([wide.multipliers, wide.offsets], axis=1)
+            records = both.astype("<i4").ravel().view(np.uint8)
+            return Scaling(kind="wide", up=wide.up, down=wide.down, records=records, width=8)
+        wide = long_line_of(steps, factors)
         if wide is None:
-            raise Unsupported("a scale that no 32-bit multiplier and shift hold")
+            raise Unsupported("a scale that no 32-bit multiplier and shift hold, and none of 64")
         both = np.stack([wide.multipliers, wide.offsets], axis=1)
-        records = both.astype("<i4").ravel().view(np.uint8)
-        return Scaling(kind="wide", up=wide.up, down=wide.down, records=records, width=8)
+        records = both.astype("<i8").ravel().view(np.uint8)
+        return Scaling(kind="wide", up=_LONG, down=wide.down, records=records, width=16)
     mantissas, shifts = multipliers_of(factors)
     kinds = np.dtype([("bias", "<i4"), ("mantissa", "<i4"), ("left", "u1"), ("right", "u1")])
     records = np.zeros(len(mantissas), kinds)
@@ -119,8 +129,8 @@ def layer_step(
         over=over,
         scratch_bytes=scratch_bytes,
         weight_bytes=rows.size + (0 if bias is None else 4 * len(rows)),
-        macs=node.macs,
         scaling_kinds=(scaling.kind,),
+        variants=("long",) if scaling.up == _LONG else (),
     )
 
 
@@ -162,7 +172,3 @@ def _activation(node: Node) -> str:
     if low == zero_point_of(node.output):
         return ", ReLU" if high == 127 else ", ReLU up to a limit"
     return "" if (low, high) == (-128, 127) else f", held within {low} and {high}"
-
-
-def size_text(shape: tuple[int, ...]) -> str:
-    return "x".join(str(n) for n in shape[1:])

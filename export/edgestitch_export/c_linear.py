@@ -16,12 +16,13 @@ from .c_layer import (
     check_sizes,
     clamp_call,
     clamp_kernel,
+    fits_lanes,
     layer_step,
     scaling_for,
     scalings_struct,
-    size_text,
     source_text,
 )
+from .c_loops import behind, size_text
 from .c_planes import depthwise, sees_one_channel
 from .c_step import Places, Step, Struct, called
 
@@ -38,9 +39,9 @@ def dense(node: Node, name: str) -> Step:
         texts = []
         for row in range(rows):
             texts.append(
-                called("dense", _behind(source, row * inputs), flip, inputs,
+                called("dense", behind(source, row * inputs), flip, inputs,
                        at.constant("weights"), outputs, f"&{at.constant('scalings')}",
-                       _behind(target, row * outputs))
+                       behind(target, row * outputs))
             )  # fmt: skip
         return "\n".join(texts) + clamp_call(node, at)
 
@@ -59,8 +60,10 @@ def dense(node: Node, name: str) -> Step:
 def dense_as_convolution(node: Node, name: str) -> Step | None:
     """FULLY_CONNECTED as a convolution of 1x1, whose kernel is there for others already.
 
-    None where its scaling has no place there.
+    None where its sums or its scaling have no place there.
     """
+    if not fits_lanes(node):
+        return None
     outputs, inputs = operand(node, 1).shape
     rows = math.prod(operand(node, 0).shape) // inputs
     scaling = scaling_for(node, lanes=True)
@@ -139,10 +142,6 @@ def _lanes_bytes(inputs: int) -> int:
     """What the lanes of a block of pixels take, on the path that takes most."""
     dsp, mve = 4 * 2 * (-(-inputs // 4) * 4), 6 * (-(-inputs // 16) * 16)
     return max(dsp, mve)
-
-
-def _behind(place: str, count: int) -> str:
-    return f"{place} + {count}" if count else place
 
 
 def _in_blocks(rows: np.ndarray) -> np.ndarray:

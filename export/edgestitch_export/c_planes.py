@@ -23,9 +23,9 @@ from .c_layer import (
     layer_step,
     scaling_for,
     scalings_struct,
-    size_text,
     source_text,
 )
+from .c_loops import size_text
 from .c_step import Places, Step, Struct, called
 
 _LANE_BYTES = 2  # the most that a lane takes, on Arm's DSP path
@@ -111,7 +111,6 @@ def pair_of_planes(node: Node, after: Node, name: str, name_after: str) -> Step 
         over=(source.index,) if first.each == 1 else (),
         scratch_bytes=first.bytes + second.bytes,
         weight_bytes=sum(part.weight_bytes for part in parts),
-        macs=node.macs + after.macs,
         scaling_kinds=tuple(scaling.kind for scaling in scalings),
     )
 

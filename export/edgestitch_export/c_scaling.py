@@ -118,7 +118,7 @@ def wide_line_of(steps: Steps, factors: np.ndarray) -> WideLine | None:
         left = np.ones(len(nearest), bool)
         for by in sorted(range(-_TRIED, _TRIED + 1), key=abs):
             tried = np.maximum(nearest + by, 0)
-            low, high = _offsets_between(steps, tried, 0, down)
+            low, high = offsets_between(steps, tried, 0, down)
             offset = np.clip(high >> up, -(1 << 31), (1 << 31) - 1)
             fits = left & (low <= offset << up) & (offset << up <= high) & (tried < 1 << 31)
             multipliers[fits], offsets[fits] = tried[fits], offset[fits]
@@ -126,6 +126,31 @@ def wide_line_of(steps: Steps, factors: np.ndarray) -> WideLine | None:
         if not left.any():
             return WideLine(up=up, down=down, multipliers=multipliers, offsets=offsets)
     return None
+
+
+def long_line_of(steps: Steps, factors: np.ndarray) -> WideLine | None:
+    """As wide_line_of, with as many bits of a multiplier as a product has room for, and `up` 0.
+
+    For dense layers of thousands of inputs: their steps are far apart, and each in its place.
+    """
+    rising = int(np.ceil(np.log2(float(factors.max()))))
+    # Products stay below 2**61, codes << down below 2**60.
+    bits = min(61 - int(steps.most.max()).bit_length(), 53 + rising)
+    down = bits - rising
+    if bits < 31 or down < 0:
+        return None
+    nearest = np.rint(np.ldexp(factors, down)).astype(np.int64)
+    multipliers, offsets = np.zeros_like(nearest), np.zeros_like(nearest)
+    left = np.ones(len(nearest), bool)
+    for by in sorted(range(-_TRIED, _TRIED + 1), key=abs):
+        tried = np.maximum(nearest + by, 0)
+        low, high = offsets_between(steps, tried, 0, down)
+        fits = left & (low <= high)
+        multipliers[fits], offsets[fits] = tried[fits], (low + (high - low >> 1))[fits]
+        left &= ~fits
+    if left.any():
+        return None
+    return WideLine(up=0, down=down, multipliers=multipliers, offsets=offsets)
 
 
 def _with_shifts(steps: Steps, factors: np.ndarray, up: int, down: int) -> Line | None:
@@ -140,7 +165,7 @@ def _with_shifts(steps: Steps, factors: np.ndarray, up: int, down: int) -> Line 
                 continue
             tried = (nearest[some] + by) << _LOST
             part = replace(steps, least=steps.least[:, some], most=steps.most[some])
-            low, high = _offsets_between(part, tried, 32 - up, down + finer)
+            low, high = offsets_between(part, tried, 32 - up, down + finer)
             offset = (np.maximum(low, -limit) + np.minimum(high, limit - 1)) >> 1
             fits = (low <= offset) & (offset <= high)
             found = some[fits]
@@ -151,7 +176,7 @@ def _with_shifts(steps: Steps, factors: np.ndarray, up: int, down: int) -> Line 
     return Line(up=up, down=down, multipliers=multipliers, more=more, offsets=offsets)
 
 
-def _offsets_between(
+def offsets_between(
     steps: Steps, multipliers: np.ndarray, lost: int, down: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The least and the most offset that puts every step in its place, (channels,) each.

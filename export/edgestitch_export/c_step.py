@@ -18,8 +18,8 @@ PIXELS = -1  # stands for the caller's pixels, uint8, where a step reads the ima
 class Constant:
     """A `static const` array: `values` of int8, uint8, int16, uint16, int32 or int64, flattened.
 
-    `suffix` follows the layer's name in its identifier, `comment` is a line in front of it. `width`
-    is how many values belong on one row of text, where that says something.
+    `suffix` follows the layer's name in its identifier, `comment` stands behind the opening brace.
+    `width` is how many values belong on one row of text, where that says something.
     """
 
     suffix: str
@@ -60,7 +60,7 @@ class Step:
 
     `over` are the inputs whose bytes may be those of the output (in place): nothing of them is read
     after the output's byte at that place is written. `kernels` are files of c_kernels without their
-    suffix. `scratch_bytes` are free again after the step. `macs` are multiply-accumulates.
+    suffix. `scratch_bytes` are free again after the step.
     """
 
     name: str  # of the layer, a C identifier: conv2d_1
@@ -75,8 +75,8 @@ class Step:
     over: tuple[int, ...] = ()
     scratch_bytes: int = 0
     weight_bytes: int = 0  # int8 weights and int32 biases of the model, of which the step is made
-    macs: int = 0
     scaling_kinds: tuple[str, ...] = ()  # of c_kernels/scaling.c
+    variants: tuple[str, ...] = ()  # of kernels: what only some programs need of them
 
 
 def called(function: str, *arguments: int | str) -> str:

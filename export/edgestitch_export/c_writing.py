@@ -145,7 +145,9 @@ class Extras:
 
 def source_text(names: Names, program: Program, plan: Plan, *, about: str, extras: Extras) -> str:
     """NAME.c."""
-    kinds = frozenset(kind for step in program.steps for kind in step.scaling_kinds)
+    kinds = frozenset(
+        kind for step in program.steps for kind in (*step.scaling_kinds, *step.variants)
+    )
     kernels = [name for step in program.steps for name in step.kernels]
     where = _Placement(program=program, plan=plan)
     parts = [

@@ -12,6 +12,8 @@ from typing import Any
 
 from edgestitch_runtime.errors import EdgestitchError
 
+from .c_text import literal_text
+
 OPERATORS = (
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE",
     "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD",
@@ -128,7 +130,7 @@ def sources(stem: Path, model: bytes, card: dict[str, Any], *, arena: int) -> di
         name=name,
         array="\n".join("  " + "".join(f"0x{byte:02x}," for byte in line) for line in lines),
         size=len(model),
-        labels="\n".join(f"  {_literal(label)}," for label in card["labels"]),
+        labels="\n".join(f"  {literal_text(label)}," for label in card["labels"]),
     )
     return {
         stem.with_name(f"{stem.name}-tflm.c"): source.encode("ascii"),
@@ -144,9 +146,3 @@ def identifier(stem: str) -> str:
 def _method(operator: str) -> str:
     """The resolver's method: AddConv2D for CONV_2D."""
     return "Add" + "".join(word.capitalize() for word in operator.split("_")).replace("2d", "2D")
-
-
-def _literal(text: str) -> str:
-    """A C string literal of `text` in UTF-8: ASCII, with no escape that a next digit would join."""
-    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\?' else f"\\{b:03o}" for b in text.encode())
-    return f'"{"".join(plain)}"'

@@ -21,6 +21,7 @@ from edgestitch_export.c_check_compilers import find_compiler
 from edgestitch_export.c_check_elf import read_elf
 from edgestitch_export.c_check_emulated import run_on_core
 from edgestitch_export.c_check_size import reached_from
+from edgestitch_export.c_command import check_c
 from edgestitch_export.c_target import CORES
 from edgestitch_runtime.errors import EdgestitchError
 
@@ -254,6 +255,16 @@ def test_a_wrong_golden_vector_is_a_no(tmp_path: Path) -> None:
     assert report.exit_code == 1
     (problem,) = report.problems
     assert f"1 of {GOLDEN} golden vectors wrongly on cortex-m3" in problem
+    assert "a defect" in report.hints[problem] and "board" not in report.hints[problem]
+
+
+@with_gcc
+def test_what_is_finished_stays_when_a_later_target_cannot_be_checked(tmp_path: Path) -> None:
+    source, _ = written(tmp_path)
+    with pytest.raises(EdgestitchError, match="cortex-m99"):
+        check_c(source, ["cortex-m4", "cortex-m99"], None)
+    (report,) = json.loads(source.with_name(f"{source.stem}-check.json").read_text())
+    assert (report["target"], report["problems"]) == ("cortex-m4", [])
 
 
 @with_gcc
@@ -368,6 +379,7 @@ def test_a_model_too_large_for_a_board_is_a_no_by_how_much(tmp_path: Path) -> No
     assert report.exit_code == 1
     (problem,) = report.problems
     assert f"{-report.board.flash_left / 1000:.1f} kB of flash too little" in problem
+    assert report.hints[problem] == "a smaller model, or another board"
     assert check(source, header, "pico").exit_code == 0
 
 

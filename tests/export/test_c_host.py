@@ -19,19 +19,18 @@ from compiled_c import (
     Made,
     answers,
     c_of,
+    codes_of,
     compiled,
     ds112,
+    files_of,
     program_answers,
     reference_scores,
 )
 from edgestitch_export.c_format import c_files
-from edgestitch_export.c_plan import plan_of
 from edgestitch_export.c_program import Program, program_of
-from edgestitch_export.c_writing import Extras, Names, Output, header_text, source_text
 from edgestitch_runtime.array_files import read_idx
 from edgestitch_runtime.errors import EdgestitchError
-from edgestitch_runtime.graph import IntegerGraph, integer_graph
-from edgestitch_runtime.reference_engine import steps_of
+from edgestitch_runtime.graph import integer_graph
 from edgestitch_runtime.tflite_file import read_tflite
 from tflite_builder import Op, Spec, build
 
@@ -130,18 +129,7 @@ class Case:
 
     @property
     def files(self) -> dict[str, bytes]:
-        names = Names(stem=self.prefix, prefix=self.prefix, macro=self.prefix.upper(),
-                      height=1, width=self.pixels.shape[1])  # fmt: skip
-        plan, classes = plan_of(self.program), self.program.classes
-        extras = Extras(
-            labels=tuple("abc"[:classes]),
-            images_u8=np.zeros((1, 1, self.pixels.shape[1]), np.uint8),
-            scores=np.zeros((1, classes), np.int8),
-        )
-        output = Output(kind="codes", scale="1.0", zero_point=0, ground="any", golden=1)
-        source = source_text(names, self.program, plan, about="a test", extras=extras)
-        header = header_text(names, self.program, plan, about="a test", output=output)
-        return {f"{self.prefix}.c": source.encode(), f"{self.prefix}.h": header.encode()}
+        return files_of(self.prefix, self.program, self.pixels.shape[1])
 
     @property
     def kernels(self) -> set[str]:
@@ -151,13 +139,6 @@ class Case:
     def lines(self) -> set[str]:
         structs = (struct for step in self.program.steps for struct in step.structs)
         return {str(s.values[4]) for s in structs if s.type == "host_line_t"}
-
-
-def codes_of(graph: IntegerGraph, images: np.ndarray) -> np.ndarray:
-    held = {graph.input.index: images}
-    for kernel, inputs, output, _ in steps_of(graph):
-        held[output] = kernel(*[held[k] for k in inputs])
-    return held[graph.output.index].reshape(len(images), -1)
 
 
 def case(

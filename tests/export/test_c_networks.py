@@ -15,13 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiled_c import SANITIZERS, answers, compiled, program_answers
-from edgestitch_export.c_plan import plan_of
+from compiled_c import SANITIZERS, answers, codes_of, compiled, files_of, program_answers
 from edgestitch_export.c_program import Program, program_of
-from edgestitch_export.c_writing import Extras, Names, Output, header_text, source_text
 from edgestitch_runtime.errors import EdgestitchError
-from edgestitch_runtime.graph import IntegerGraph, integer_graph
-from edgestitch_runtime.reference_engine import steps_of
+from edgestitch_runtime.graph import integer_graph
 from edgestitch_runtime.tflite_file import read_tflite
 from plane_networks import two_planes
 from random_layers import LAYERS
@@ -106,31 +103,6 @@ class Drawn:
     def kinds(self) -> set[str]:
         steps = itertools.chain.from_iterable(case.program.steps for case in self.cases)
         return {kind for step in steps for kind in step.scaling_kinds}
-
-
-def codes_of(graph: IntegerGraph, images: np.ndarray) -> np.ndarray:
-    """What `reference` gives, (n, elements) int8."""
-    held = {graph.input.index: images}
-    for kernel, inputs, output, _ in steps_of(graph):
-        held[output] = kernel(*[held[k] for k in inputs])
-    return held[graph.output.index].reshape(len(images), -1)
-
-
-def files_of(prefix: str, program: Program, elements: int) -> dict[str, bytes]:
-    """The .c and .h of a program that takes `elements` pixels in a row."""
-    names = Names(stem=prefix, prefix=prefix, macro=prefix.upper(), height=1, width=elements)
-    plan = plan_of(program)
-    images_u8 = np.zeros((1, 1, elements), np.uint8)
-    extras = Extras(
-        labels=tuple("abc"[: program.classes]),
-        images_u8=images_u8,
-        scores=np.zeros((1, program.classes), np.int8),
-    )
-    output = Output(kind="codes", scale="1.0", zero_point=0, ground="any", golden=1)
-    return {
-        f"{prefix}.c": source_text(names, program, plan, about="a test", extras=extras).encode(),
-        f"{prefix}.h": header_text(names, program, plan, about="a test", output=output).encode(),
-    }
 
 
 def check(cases: Sequence[Case], folder: Path, words: Sequence[str]) -> None:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from edgestitch_export.c_scaling import Line, Steps, WideLine, line_of, steps_of, wide_line_of
+from edgestitch_export.c_scaling import (
+    Line,
+    Steps,
+    WideLine,
+    line_of,
+    long_line_of,
+    steps_of,
+    wide_line_of,
+)
 from edgestitch_runtime.fixed_point import multipliers_of
 from edgestitch_runtime.requantize import Finish, Sums, Target, rounded_as_reals, rounded_twice
 
@@ -58,10 +66,13 @@ def layer(
     *,
     ties: bool = False,
     clamp: tuple[int, int] = (-128, 127),
+    bits: tuple[int, int] = (11, 23),
 ) -> Layer:
-    """A layer as converters make them: a dozen bits of sums for 255 steps, channels alike."""
+    """A layer as converters make them, channels alike: a dozen bits of sums for 255 steps, or from
+    the first of `bits` up to below the second.
+    """
     channels = int(rng.integers(1, 9))
-    most = rng.integers(1 << 10, 1 << int(rng.integers(11, 23)), channels)
+    most = rng.integers(1 << bits[0] - 1, 1 << int(rng.integers(*bits)), channels)
     factors = 255 / most * np.exp(rng.normal(-0.5, 0.8, channels))
     if ties:
         factors = 2.0 ** np.rint(np.log2(factors))
@@ -96,6 +107,12 @@ def code_by_wide(multiplier: int, offset: int, up: int, down: int, total: int) -
     return int8_of(found >> down)
 
 
+def code_by_long(multiplier: int, offset: int, down: int, total: int) -> int:
+    found = total * multiplier + offset
+    assert all(-(1 << 63) <= x < 1 << 63 for x in (multiplier, offset, total * multiplier, found))
+    return int8_of(found >> down)
+
+
 def wrong(one: Layer, code: Callable[[int, int], int], count: int, seed: int = 0) -> int:
     """How many sums get another code than `reference` gives: those beside each step of each
     channel, and `count` others. `code` takes a channel and a sum.
@@ -123,6 +140,12 @@ def of_line(line: Line) -> Callable[[int, int], int]:
 def of_wide(wide: WideLine) -> Callable[[int, int], int]:
     return lambda k, total: code_by_wide(
         int(wide.multipliers[k]), int(wide.offsets[k]), wide.up, wide.down, total
+    )
+
+
+def of_long(wide: WideLine) -> Callable[[int, int], int]:
+    return lambda k, total: code_by_long(
+        int(wide.multipliers[k]), int(wide.offsets[k]), wide.down, total
     )
 
 
@@ -195,6 +218,21 @@ def test_a_wide_line_gives_the_reference_s_codes(ties: bool) -> None:
     assert found >= 20
 
 
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_long_line_gives_the_reference_s_codes_of_large_sums(ties: bool) -> None:
+    """For most of which there is no wide line, unless factors are powers of two."""
+    rng = np.random.default_rng(9)
+    found = {"long": 0, "wide": 0}
+    for _ in range(40):
+        one = layer(rng, as_reals, ties=ties, bits=(24, 27))
+        long = long_line_of(one.steps, one.factors)
+        found["wide"] += wide_line_of(one.steps, one.factors) is not None
+        if long is not None:
+            found["long"] += 1
+            assert (long.up, wrong(one, of_long(long), RANDOM_SUMS // 40)) == (0, 0)
+    assert found["wide"] + 10 <= found["long"] == 40, found
+
+
 @pytest.mark.parametrize("exponent", range(-45, 3, 3))
 def test_factors_of_any_size_are_right_or_refused(exponent: int) -> None:
     rng = np.random.default_rng(100 + exponent)
@@ -206,10 +244,13 @@ def test_factors_of_any_size_are_right_or_refused(exponent: int) -> None:
         target = Target(zero_point=int(rng.integers(-128, 128)), low=-128, high=127)
         one = Layer(most=most, factors=factors, finish=as_reals(sums, factors, target))
         line, wide = line_of(one.steps, factors), wide_line_of(one.steps, factors)
+        long = long_line_of(one.steps, factors)
         if line is not None:
             assert wrong(one, of_line(line), 1000) == 0
         if wide is not None:
             assert wrong(one, of_wide(wide), 1000) == 0
+        if long is not None:
+            assert wrong(one, of_long(long), 1000) == 0
 
 
 def test_a_record_holds_its_line() -> None:
@@ -279,3 +320,4 @@ def test_no_line_is_found_where_there_is_none() -> None:
     assert line_of(Steps(least=least, most=most), np.array([1 / 700])) is not None
     assert line_of(Steps(least=bent, most=most), np.array([1 / 700])) is None
     assert wide_line_of(Steps(least=bent, most=most), np.array([1 / 700])) is None
+    assert long_line_of(Steps(least=bent, most=most), np.array([1 / 700])) is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .mutant import Mutant, faults_in
 
 _SCALING, _NETWORKS, _PLAN = "export/test_c_scaling", "export/test_c_networks", "export/test_c_plan"
+_LARGE = "export/test_c_large_dense"
 _PROGRAM, _FILES = "export/test_c_program", "export/test_c_files"
 
 C: list[Mutant] = [
@@ -49,6 +50,12 @@ C: list[Mutant] = [
             "        if not left.any():\n            return Wide",
             "        if True:\n            return Wide",
         ),
+        (
+            "a long line may leave some channels",
+            "    if left.any():\n        return None\n    return Wide",
+            "    return Wide",
+        ),
+        ("a long offset is one too low", "(low + (high - low >> 1))[fits]", "(low - 1)[fits]"),
         (
             "an offset loses a bit in its record",
             "self.offsets & ((1 << _OFFSET) - 1))",
@@ -109,8 +116,8 @@ C: list[Mutant] = [
     *faults_in(
         "export/c_linear",
         _NETWORKS,
-        ("rows of a dense layer read the first", "_behind(source, row * inputs)", "source"),
-        ("rows of a dense layer write the first", "_behind(target, row * outputs)", "target"),
+        ("rows of a dense layer read the first", "behind(source, row * inputs)", "source"),
+        ("rows of a dense layer write the first", "behind(target, row * outputs)", "target"),
         ("blocks of four rows lie row by row", ".swapaxes(1, 2)", ""),
         (
             "the last rows lie in blocks of four",
@@ -133,6 +140,15 @@ C: list[Mutant] = [
             "if (height, width, groups) == (1, 1, 1):",
         ),
         ("lanes have half the room", "return max(dsp, mve)", "return max(dsp, mve) // 2"),
+    ),
+    *faults_in(
+        "export/c_linear",
+        _LARGE,
+        (
+            "sums that lanes do not hold are given to them",
+            "    if not fits_lanes(node):\n        return None\n",
+            "",
+        ),
     ),
     *faults_in(
         "export/c_planes",
@@ -281,8 +297,10 @@ C: list[Mutant] = [
     ),
     *faults_in(
         "export/c_text",
-        _FILES,
+        f"{_FILES} export/test_tflm",
         ("strings are not escaped", "b not in b'\"\\\\?' else", "True else"),
+        ("trigraphs and quotes go unescaped", "and b not in b'\"\\\\?'", "and b != 92"),
+        ("an escape is as long as it needs", ":03o}", ":o}"),
     ),
     *faults_in(
         "export/c_kernels/dense.c",
@@ -370,9 +388,25 @@ C: list[Mutant] = [
         ("halves below zero go up", "(steps >> 31)) >> by.right", "0) >> by.right"),
         (
             "a wide sum has 32 bits",
-            "(int64_t)sum * by.multiplier + by.offset * (",
-            "(int32_t)((uint32_t)sum * (uint32_t)by.multiplier) + by.offset * (",
+            "unless long\n  const int64_t steps = (int64_t)sum * by.multiplier + by",
+            "unless long\n  const int64_t steps = (int32_t)((uint32_t)sum * (uint32_t)"
+            "by.multiplier) + by",
         ),
+    ),
+    *faults_in(
+        "export/c_kernels/scaling.c",
+        _LARGE,
+        (
+            "a long multiplier has 32 bits",
+            "found.long_multiplier = int64_at(record);",
+            "found.long_multiplier = int32_at(record);",
+        ),
+        (
+            "the lower half of 64 bits has a sign",
+            "(uint64_t)(uint32_t)int32_at(b) |",
+            "(uint64_t)int32_at(b) |",
+        ),
+        ("long records have 8 bytes", "s->records + 16 * channel", "s->records + 8 * channel"),
     ),
     *faults_in(
         "export/c_kernels/top.c",

@@ -17,9 +17,14 @@ from typing import Any
 import numpy as np
 
 from edgestitch_export.c_format import CFiles, c_files, card_in_c
+from edgestitch_export.c_plan import plan_of
+from edgestitch_export.c_program import Program
+from edgestitch_export.c_writing import Extras, Names, Output, header_text, source_text
 from edgestitch_runtime import Classifier
 from edgestitch_runtime.card import model_bytes, read_artifact
 from edgestitch_runtime.golden import Golden, unpack_golden
+from edgestitch_runtime.graph import IntegerGraph
+from edgestitch_runtime.reference_engine import steps_of
 
 ROOT = Path(__file__).parents[2]
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Werror")
@@ -89,6 +94,30 @@ def reference_scores(path: Path, images_u8: np.ndarray) -> np.ndarray:
     """What `reference` answers, (n, classes) int8."""
     with Classifier.open(path, engine="reference") as classifier:
         return classifier.scores(images_u8)
+
+
+def codes_of(graph: IntegerGraph, images: np.ndarray) -> np.ndarray:
+    """What `reference` gives for int8 codes, (n, ...): (n, elements) int8."""
+    held = {graph.input.index: images}
+    for kernel, inputs, output, _ in steps_of(graph):
+        held[output] = kernel(*[held[k] for k in inputs])
+    return held[graph.output.index].reshape(len(images), -1)
+
+
+def files_of(prefix: str, program: Program, elements: int) -> dict[str, bytes]:
+    """The .c and .h of a program that takes `elements` pixels in a row."""
+    names = Names(stem=prefix, prefix=prefix, macro=prefix.upper(), height=1, width=elements)
+    plan = plan_of(program)
+    extras = Extras(
+        labels=tuple("abc"[: program.classes]),
+        images_u8=np.zeros((1, 1, elements), np.uint8),
+        scores=np.zeros((1, program.classes), np.int8),
+    )
+    output = Output(kind="codes", scale="1.0", zero_point=0, ground="any", golden=1)
+    return {
+        f"{prefix}.c": source_text(names, program, plan, about="a test", extras=extras).encode(),
+        f"{prefix}.h": header_text(names, program, plan, about="a test", output=output).encode(),
+    }
 
 
 @functools.cache

@@ -14,6 +14,9 @@ typedef struct {
 //@ if twice
   int32_t left, right; /* bits to shift by in front of the multiplication and behind it */
 //@ end
+//@ if long
+  int64_t long_multiplier, long_offset;
+//@ end
 } scaling_t;
 
 static inline int32_t int32_at(const uint8_t *b) {
@@ -49,6 +52,9 @@ static inline scaling_t line_of(const scalings_t *s, int32_t channel) {
 //@ if twice
   found.left = found.right = 0;
 //@ end
+//@ if long
+  found.long_multiplier = found.long_offset = 0;
+//@ end
   return found;
 }
 
@@ -68,8 +74,26 @@ static inline int8_t line_code(int32_t sum, scaling_t by, int32_t up) {
 /* A line in 64 bits, where 32 are too few: code = (sum * multiplier + (offset << up)) >> down.
  * Proved likewise. 8 bytes: the multiplier, the offset. */
 #define WIDE 1
+//@ if long
+#define LONG 64 /* as up: 16 bytes, 64 bits of each, and the offset is not shifted */
+
+static inline int64_t int64_at(const uint8_t *b) {
+  return (int64_t)((uint64_t)(uint32_t)int32_at(b) | (uint64_t)(uint32_t)int32_at(b + 4) << 32);
+}
+
+//@ end
 static inline scaling_t wide_of(const scalings_t *s, int32_t channel) {
   scaling_t found;
+//@ if long
+  if (s->up == LONG) {
+    const uint8_t *record = s->records + 16 * channel;
+    found = (scaling_t){0};
+    found.long_multiplier = int64_at(record);
+    found.long_offset = int64_at(record + 8);
+    return found;
+  }
+  found.long_multiplier = found.long_offset = 0;
+//@ end
   found.multiplier = int32_at(s->records + 8 * channel);
   found.offset = int32_at(s->records + 8 * channel + 4);
 //@ if line
@@ -82,7 +106,14 @@ static inline scaling_t wide_of(const scalings_t *s, int32_t channel) {
 }
 
 static inline int8_t wide_code(int32_t sum, scaling_t by, const scalings_t *s) {
+//@ if long
+  const int64_t steps = s->up == LONG
+                            ? sum * by.long_multiplier + by.long_offset
+                            : (int64_t)sum * by.multiplier + by.offset * ((int64_t)1 << s->up);
+//@ end
+//@ unless long
   const int64_t steps = (int64_t)sum * by.multiplier + by.offset * ((int64_t)1 << s->up);
+//@ end
   const int64_t code = steps >> s->down;
   return (int8_t)(code > 127 ? 127 : code < -128 ? -128 : code);
 }
@@ -101,6 +132,9 @@ static inline scaling_t twice_of(const scalings_t *s, int32_t channel) {
   found.left = record[8], found.right = record[9];
 //@ if line
   found.down = 0;
+//@ end
+//@ if long
+  found.long_multiplier = found.long_offset = 0;
 //@ end
   return found;
 }
