@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MEMBERS := train export runtime benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check unit mutants figures networks emulated cores pretrained wheels clean
+.PHONY: help setup lock demo test check unit mutants figures guard networks emulated cores pretrained wheels clean
 
 help: ## list the targets
 	@echo "edgestitch: make TARGET"
@@ -50,8 +50,16 @@ check: setup ## ruff and pyright
 unit: setup ## pytest without lint
 	$(BIN)/python -m pytest -m "not slow and not trainings and not emulated"
 
-figures: setup ## the figures of README that take minutes: accuracy over seeds, drop of each export, the classify ratio
+figures: setup ## the figures of README that take minutes: accuracy over seeds, drop of each export, the classify ratio, how often verdicts are right
 	$(BIN)/python -m pytest -m slow -s
+
+guard: setup ## whether classify costs more over the bare engine call than benchmarks/guard says (half a minute)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
+	  $(CURDIR)/$(BIN)/edgestitch train --pretrained mlp && \
+	  $(CURDIR)/$(BIN)/edgestitch export runs/mlp --format tflite --int8 && \
+	  $(CURDIR)/$(BIN)/edgestitch profile runs/mlp/export/mlp-int8.tflite --engine litert --engine reference --json new.json && \
+	  $(CURDIR)/$(BIN)/edgestitch compare $(CURDIR)/benchmarks/guard/mlp-int8.json new.json \
+	    --fail-if-slower none --fail-if-drop none --fail-if-overhead 25%
 
 networks: setup ## train dscnn twice and dscnn-l once in full, and print their figures (about 45 minutes on two cores)
 	$(BIN)/python -m pytest -m trainings -s

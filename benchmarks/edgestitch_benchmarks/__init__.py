@@ -11,19 +11,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .benchmark import bench as bench
+    from .changes import Comparison as Comparison
+    from .changes import Limits as Limits
+    from .comparison import compare as compare
     from .demo import run_demo as run_demo
+    from .reading import Measurements as Measurements
+    from .reading import read_measurements as read_measurements
     from .report import Report as Report
     from .report import Row as Row
     from .report import TargetRow as TargetRow
     from .writer import write_report as write_report
 
-__all__ = ["Report", "Row", "TargetRow", "bench", "run_demo", "write_report"]
+__all__ = [
+    "Comparison",
+    "Limits",
+    "Measurements",
+    "Report",
+    "Row",
+    "TargetRow",
+    "bench",
+    "compare",
+    "read_measurements",
+    "run_demo",
+    "write_report",
+]
 
 _HOMES = {
+    "Comparison": "changes",
+    "Limits": "changes",
+    "Measurements": "reading",
     "Report": "report",
     "Row": "report",
     "TargetRow": "report",
     "bench": "benchmark",
+    "compare": "comparison",
+    "read_measurements": "reading",
     "run_demo": "demo",
     "write_report": "writer",
 }

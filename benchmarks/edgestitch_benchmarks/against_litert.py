@@ -4,39 +4,68 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from .report import LatencyUs, Report, Row
+from edgestitch_runtime.comparing import CANNOT_TELL, Ratio, interleaved_ratio
+from edgestitch_runtime.measurement import LatencyUs
 
-_EQUAL = 1.05  # a ratio nearer to 1 says nothing on a machine that does other things too
+from .report import Report, Row
+
+Place = tuple[str | None, str | None]
 
 
 def against_litert(report: Report) -> list[str]:
-    """A line for each native row and the litert row of the same model, both timed bare."""
-    litert = {
-        PurePath(row.artifact).stem: row.bare_latency_us
-        for row in report.rows
-        if row.engine == "litert" and row.bare_latency_us
-    }
+    """A line for each native row and the litert row of the same model on the same machine, both
+    timed bare, their blocks paired.
+    """
+    litert: dict[Place, dict[str, LatencyUs]] = {}
+    for row in report.rows:
+        if row.engine == "litert" and row.bare_latency_us:
+            model = PurePath(row.artifact).stem
+            litert.setdefault(_place(row), {})[model] = row.bare_latency_us
     told = []
     for row in report.rows:
         if row.engine != "native" or not row.bare_latency_us:
             continue
-        model = _model(row, litert)
-        if model is not None:
-            told.append(_line(model, row.bare_latency_us.p50, litert[model].p50))
+        beside = litert.get(_place(row), {})
+        model = _model(row, beside)
+        if model is None:
+            continue
+        ratio = _ratio(row.bare_latency_us, beside[model])
+        if ratio is not None:
+            where = f", on {row.machine}" if row.machine else ""
+            told.append(f"{_line(model, ratio)} (bare call{where})")
     return told
+
+
+def _place(row: Row) -> Place:
+    return row.run, row.machine
 
 
 def _model(row: Row, of_litert: dict[str, LatencyUs]) -> str | None:
     """The model of NAME-int8-TARGET.so among `of_litert`, NAME-int8."""
-    found = [name for name in of_litert if row.artifact.startswith(f"{name}-")]
+    name = PurePath(row.artifact).name
+    found = [model for model in of_litert if name.startswith(f"{model}-")]
     return max(found, key=len, default=None)
 
 
-def _line(model: str, native_us: float, litert_us: float) -> str:
-    slower, faster, ratio = "native", "litert", native_us / litert_us
-    if ratio < 1:
-        slower, faster, ratio = faster, slower, 1 / ratio
-    if ratio < _EQUAL:
-        return f"native and litert take the same time for {model} (bare call, within 5 %)"
-    times = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
-    return f"{slower} takes {times} times as long as {faster} for {model} (bare call)"
+def _ratio(native: LatencyUs, litert: LatencyUs) -> Ratio | None:
+    try:
+        return interleaved_ratio(native.block_p50, litert.block_p50)
+    except ValueError:  # one of them was not there in every round
+        return None
+
+
+def _line(model: str, ratio: Ratio) -> str:
+    if ratio.verdict == CANNOT_TELL:
+        low, high = f"{ratio.low:.2f}", f"{ratio.high:.2f}"
+        return f"native or litert, which is faster for {model}: cannot tell [{low}, {high}]"
+    slower, faster, value, low, high = "native", "litert", ratio.value, ratio.low, ratio.high
+    if value < 1:
+        slower, faster, value, low, high = faster, slower, 1 / value, 1 / high, 1 / low
+    times = f"{_times(value)} times [{_times(low)}, {_times(high)}]"
+    return f"{slower} takes {times} as long as {faster} for {model}"
+
+
+def _times(value: float) -> str:
+    if value < 1.1:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"

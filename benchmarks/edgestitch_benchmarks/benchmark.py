@@ -1,70 +1,224 @@
-"""Benchmarks a run: the float model and every artifact on every engine, as one Report."""
+"""Benchmarks runs: the float models and every artifact on every engine, as one Report."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgestitch_runtime import machine
-from edgestitch_runtime.dataset import find_recorded
-from edgestitch_runtime.run_folder import find_run
+from edgestitch_runtime.caveats import caveats
+from edgestitch_runtime.dataset import Dataset, find_recorded
+from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.inspecting import inspect_artifact
+from edgestitch_runtime.other_load import cpu_times, other_load
+from edgestitch_runtime.rounds import Effort, Progress, measure
 from edgestitch_runtime.timing import timer_ns
 
-from .measure import Effort, measure_rows, what_is_timed
+from .added import added_rows, read_profiles
+from .answer import answer, recommended
+from .chosen_runs import ChosenRun, choose_runs, test_hashes
+from .doubts import not_measured, note_on_added, own_caveats
+from .flip_images import flip_images
+from .journal import FileJournal, NoFileJournal
+from .measure import KERAS, Planned, rows_of, what_is_timed
 from .plans import plan_rows
-from .report import Report, Row, RunOfReport
+from .python_versions import versions_of
+from .report import Report, Row, RunOfReport, TargetRow
 from .target_checks import read_targets
+
+Journal = FileJournal | NoFileJournal
+Runs = Path | str | Sequence[Path | str] | None
 
 
 def bench(
-    run: Path | str | None = None,
+    runs: Runs = None,
     *,
     data: Path | None = None,
     engine_pythons: Mapping[str, Path] | None = None,
     effort: Effort | None = None,
+    add: Sequence[Path] = (),
+    keep: Path | None = None,
+    fresh: bool = False,
     command: str = "edgestitch_benchmarks.bench",
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Report:
-    """Measures the run in the folder `run` (None: the newest in runs/) and returns its Report.
+    """Measures the runs in these folders (none: the newest in runs/) and returns their Report.
 
-    Every row is measured on the run's whole test set, found again by hash, in the folder `data`
+    Every row is measured on the runs' whole test set, found again by hash, in the folder `data`
     alone when given. `engine_pythons` names for an engine the Python of another environment,
-    where the slim runtime is installed too. `command` is what the report says made it; `tell` gets
-    one line of progress at a time. Writes nothing but temporary files; see `write_report`.
-    Raises EdgestitchError when the run, its artifacts or its data cannot be found.
+    where the slim runtime is installed too. `add` are profiles of other machines.
+
+    What is measured is kept in the folder `keep` as it comes, and what an interrupted call left
+    there is not measured again, unless `fresh` or when it is of something else; take it away with
+    `journal.forget` once the report is written. `command` is what the report says made it; `tell`
+    gets the progress, `say` a line where something is to be known. Writes nothing else but
+    temporary files; see `write_report`. Raises EdgestitchError when the runs, their artifacts or
+    their data cannot be found or do not belong together.
     """
     effort = effort or Effort()
-    found = find_run(None if run is None else Path(run))
-    plans = plan_rows(found, engine_pythons=engine_pythons or {})
-    targets = read_targets(found)
-    here = machine.describe()
-    dataset = find_recorded(found.record["data"], folder=data)
-    with tempfile.TemporaryDirectory(prefix="edgestitch-bench-") as folder:
-        rows = measure_rows(plans, dataset.test, effort=effort, folder=Path(folder), tell=tell)
+    chosen = choose_runs(_folders(runs))
+    planned, targets = _planned(chosen, engine_pythons or {})
+    hashes = frozenset(plan.subject.sha256 for plan in planned if plan.subject.sha256)
+    profiled = read_profiles(add, hashes, say=say)
+    dataset = find_recorded(chosen[0].run.record["data"], folder=data)
+    here, times = machine.describe(), cpu_times()
+    of = _of(planned, chosen, effort, here)
+    with contextlib.ExitStack() as stack:
+        journal, folder = stack.enter_context(_journal(keep, of, fresh=fresh, say=say))
+        if journal.answers:
+            say(_goes_on(journal.answers, len(planned), effort.blocks))
+        # The float models first: they start slowest, and a quick measurement starts two at once.
+        order = sorted(range(len(planned)), key=lambda k: planned[k].subject.format != KERAS)
+        found = measure(
+            [planned[k].subject for k in order],
+            dataset.test.images_u8,
+            effort=effort,
+            folder=folder,
+            journal=journal,
+            tell=tell,
+        )
+        sittings = journal.sittings
+    load = other_load(times, cpu_times())
+    general = caveats(here, machine.describe(), load, quick=effort.quick, generated=False)
+    measured = dict(zip(order, found, strict=True))
+    rows = rows_of(planned, [measured[k] for k in range(len(planned))], dataset.test.labels)
+    rows += added_rows(profiled, rows)
+    added = tuple(one.profile for one in profiled)
+    own = own_caveats(rows, dataset=dataset.name, n=len(dataset.test.labels), sittings=sittings)
+    told = [_told(one, dataset) for one in chosen]
     return Report(
-        run=RunOfReport(
-            name=found.name,
-            title=found.title,
-            model_sha256=found.record["model"]["sha256"],
-            dataset=dataset.name,
-            dataset_sha256={file.name: file.sha256 for file in dataset.files},
-        ),
+        run=told[0],
+        runs=tuple(told),
+        labels=dataset.labels,
         machine=here.to_json(),
         machine_line=here.line(),
         versions=_versions(rows, here.python),
         command=command,
         quick=effort.quick,
-        timed=what_is_timed(effort, timer_ns=timer_ns()),
+        caveats=(*general, *own),
+        not_measured=not_measured(rows, targets, added, effort),
+        timed=(*what_is_timed(effort, timer_ns=timer_ns()), *note_on_added(added)),
+        answer=answer(rows),
+        recommended=recommended(rows),
         rows=tuple(rows),
         targets=tuple(targets),
+        added=added,
+        graphs=_graphs(planned),
+        pictures=flip_images(rows, dataset.test.images_u8),
     )
 
 
-def _versions(rows: list[Row], python: str) -> dict[str, str]:
+def _folders(runs: Runs) -> list[Path]:
+    if runs is None:
+        return []
+    return [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
+
+
+def _planned(
+    chosen: Sequence[ChosenRun], engine_pythons: Mapping[str, Path]
+) -> tuple[list[Planned], list[TargetRow]]:
+    """The rows to come, and those of microcontrollers; a file's name says its run where two of the
+    runs have a file of that name.
+    """
+    subjects = [(one, plan_rows(one.run, engine_pythons=engine_pythons)) for one in chosen]
+    targets = [(one, read_targets(one.run)) for one in chosen]
+    names = Counter(name for _, found in subjects for name in {s.path.name for s in found})
+    names += Counter(name for _, found in targets for name in {t.artifact for t in found})
+
+    def called(one: ChosenRun, name: str) -> str:
+        return f"{one.label}/{name}" if names[name] > 1 else name
+
+    planned = [
+        Planned(run=one.label, artifact=called(one, subject.path.name), subject=subject)
+        for one, found in subjects
+        for subject in found
+    ]
+    return planned, [
+        replace(target, artifact=called(one, target.artifact))
+        for one, found in targets
+        for target in found
+    ]
+
+
+def _of(
+    planned: Sequence[Planned],
+    chosen: Sequence[ChosenRun],
+    effort: Effort,
+    here: machine.Machine,
+) -> dict[str, Any]:
+    """What a measurement is of: an interrupted one is gone on with if all this is the same."""
+    subjects = [plan.subject for plan in planned]
+    return {
+        "files": [
+            [p.run, p.artifact, p.subject.sha256, p.subject.engine, p.subject.status]
+            for p in planned
+        ],
+        "test images": test_hashes(chosen[0].run),
+        "effort": asdict(effort),
+        "versions": versions_of(subjects),
+        "machine": [here.cpu, here.architecture, here.cores, here.os],
+    }
+
+
+@contextlib.contextmanager
+def _journal(
+    keep: Path | None, of: dict[str, Any], *, fresh: bool, say: Callable[[str], None]
+) -> Iterator[tuple[Journal, Path]]:
+    """The journal, and the folder of the files of the workers."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="edgestitch-bench-") as folder:
+            yield NoFileJournal(), Path(folder)
+        return
+    with FileJournal(keep.absolute(), of, fresh=fresh, say=say) as journal:
+        yield journal, journal.folder
+
+
+def _goes_on(answers: Mapping[str, Any], rows: int, rounds: int) -> str:
+    """What an interrupted measurement had done, by the keys that rounds.py gives its answers."""
+    words = [key.split() for key in answers]
+    started = len({key[0] for key in words if key[1] == "open"})
+    blocks = Counter(key[2] for key in words if key[1:] and key[1] == "block")
+    whole = sum(count == max(blocks.values()) for count in blocks.values())
+    return (
+        f"goes on from an unfinished measurement: {started} of {rows} rows started, "
+        f"{whole} of {rounds} rounds"
+    )
+
+
+def _told(one: ChosenRun, dataset: Dataset) -> RunOfReport:
+    files = one.run.record["data"]["files"]
+    return RunOfReport(
+        name=one.label,
+        title=one.run.title,
+        model_sha256=one.run.record["model"]["sha256"],
+        dataset=dataset.name,
+        dataset_sha256={file["name"]: file["sha256"] for file in files},
+    )
+
+
+def _graphs(planned: Sequence[Planned]) -> dict[str, str]:
+    """The drawn graph of each run's int8 TFLite file, else of its float32 one, where one can be."""
+    graphs: dict[str, str] = {}
+    for precision in ("int8", "float32"):
+        for plan in planned:
+            subject = plan.subject
+            wanted = subject.format == "tflite" and subject.precision == precision
+            if wanted and plan.run not in graphs:
+                with contextlib.suppress(EdgestitchError):
+                    graphs[plan.run] = inspect_artifact(subject.path).svg()
+    return graphs
+
+
+def _versions(rows: Sequence[Row], python: str) -> dict[str, str]:
     """edgestitch, Python and numpy here; each engine, with its own Python where that differs."""
     versions = {
         "edgestitch": version("edgestitch-benchmarks"),
@@ -72,7 +226,7 @@ def _versions(rows: list[Row], python: str) -> dict[str, str]:
         "numpy": np.__version__,
     }
     for row in rows:
-        if row.engine_version is None:
+        if row.engine_version is None or row.machine is not None:
             continue
         name = "keras" if row.format == "keras" else row.engine
         elsewhere = (row.python_version, row.numpy_version) != (python, np.__version__)

@@ -1,10 +1,12 @@
-"""Measures a run's artifacts against its float model.
+"""Measures runs' artifacts against their float models.
 
 Accuracy, latency, size and memory: each artifact on every engine that takes
 its format, each row in a process of its own, timed in blocks that go round the
 rows. What `export --check` found on microcontrollers is a second table. The
-tables go to stdout; report.html, report.md and report.json go to RUN/bench. A
-row that cannot run stays in its table with its reason.
+tables go to stdout; report.html, report.md and report.json go to RUN/bench, or
+for several runs to the folder bench. A row that cannot run stays in its table
+with its reason. A measurement that was interrupted goes on when it is asked for
+again.
 """
 
 from __future__ import annotations
@@ -21,17 +23,32 @@ from edgestitch_runtime.errors import EdgestitchError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `edgestitch bench`."""
     parser.add_argument(
-        "run",
-        nargs="?",
+        "runs",
+        nargs="*",
         type=Path,
         metavar="RUN",
-        help="a run folder (default: the newest in runs)",
+        help="run folders, for one report (default: the newest in runs)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where the report goes (default: RUN/bench, of several runs ./bench)",
     )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="where the run's data is, when it has moved: the only place looked in then",
+        help="where the runs' data is, when it has moved: the only place looked in then",
+    )
+    parser.add_argument(
+        "--add",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE.json",
+        help="add the rows of a profile made on another machine by `edgestitch profile --json "
+        "FILE.json`; may be repeated",
     )
     parser.add_argument(
         "--engine-python",
@@ -45,10 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-seconds",
         type=float,
         metavar="SECONDS",
-        help="time each kind of call for at least so long, up to 600 (default: 1)",
+        help="time each kind of call for at least so long, up to 600 (default: 2)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="a first look with few runs; the report says so"
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="measure anew, though an interrupted measurement could be gone on with",
     )
     parser.add_argument("--force", action="store_true", help="overwrite an existing report")
     parser.add_argument(
@@ -60,7 +82,6 @@ def run(args: argparse.Namespace) -> int:
     """Measures, prints, writes; returns the exit code."""
     from dataclasses import replace
 
-    from edgestitch_runtime.run_folder import find_run
     from edgestitch_runtime.timing import MAX_SECONDS
 
     engine_pythons = dict(map(engine_python, args.engine_python))
@@ -68,37 +89,64 @@ def run(args: argparse.Namespace) -> int:
         raise EdgestitchError(
             f"--min-seconds is {args.min_seconds:g}, expected more than 0 and at most "
             f"{MAX_SECONDS}",
-            hint="1 is the default, --quick the shortest that still says something",
+            hint="2 is the default, --quick the shortest that still says something",
         )
-    found = find_run(args.run)
+
+    from edgestitch_runtime.rounds import QUICK, Effort
 
     from .benchmark import bench
-    from .measure import QUICK, Effort
+    from .chosen_runs import choose_runs
+    from .journal import FOLDER, forget
+    from .progress import shown_on
     from .table import as_text
     from .writer import as_json, probe_folder, refuse_existing, write_report
 
+    folders = [one.run.folder for one in choose_runs(args.runs)]
+    out = args.out or (folders[0] / "bench" if len(folders) == 1 else Path("bench"))
     if not args.force:
-        refuse_existing(found.bench_folder)
-    probe_folder(found.folder)
+        refuse_existing(out)
+    probe_folder(_existing(out))
     effort = QUICK if args.quick else Effort()
     if args.min_seconds is not None:
         effort = replace(effort, min_seconds=args.min_seconds)
-    report = bench(
-        found.folder,
-        data=args.data,
-        engine_pythons=engine_pythons,
-        effort=effort,
-        command=_command(args, found.folder),
-        tell=_tell,
-    )
+    with shown_on(sys.stderr) as shown:
+        try:
+            report = bench(
+                folders,
+                data=args.data,
+                engine_pythons=engine_pythons,
+                effort=effort,
+                add=args.add,
+                keep=out / FOLDER,
+                fresh=args.fresh,
+                command=_command(args, folders),
+                tell=shown.step,
+                say=shown.say,
+            )
+        except KeyboardInterrupt:
+            if (out / FOLDER).is_dir():
+                shown.say("what was measured is kept: the same command goes on from there")
+            raise
     # Printed first: a full disk must not cost what minutes of measuring found.
     if args.json:
-        print(as_json(report), end="")
+        print(as_json(report), end="", flush=True)
     else:
-        print(as_text(report, width=_width()))
-    written = write_report(report, found.bench_folder, overwrite=args.force)
-    _tell("written: " + ", ".join(map(str, written)))
+        print(as_text(report, width=_width()), flush=True)
+    try:
+        written = write_report(report, out, overwrite=args.force)
+    except EdgestitchError as error:
+        hint = f"{error.hint}; what was measured is kept: the same command then only writes it"
+        raise EdgestitchError(error.message, hint=hint, exit_code=error.exit_code) from None
+    forget(out / FOLDER)
+    print("written: " + ", ".join(map(str, written)), file=sys.stderr, flush=True)
     return 0
+
+
+def _existing(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that is there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def engine_python(text: str) -> tuple[str, Path]:
@@ -120,21 +168,19 @@ def engine_python(text: str) -> tuple[str, Path]:
     return name, python
 
 
-def _command(args: argparse.Namespace, folder: Path) -> str:
-    words = ["edgestitch", "bench", str(folder)]
-    for name in ("data", "min_seconds"):
+def _command(args: argparse.Namespace, folders: list[Path]) -> str:
+    words = ["edgestitch", "bench", *map(str, folders)]
+    for name in ("out", "data", "min_seconds"):
         value = getattr(args, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", f"{value}"]
+    for path in args.add:
+        words += ["--add", f"{path}"]
     for pair in args.engine_python:
         words += ["--engine-python", pair]
-    words += [f"--{name}" for name in ("quick", "force") if getattr(args, name)]
+    words += [f"--{name}" for name in ("quick", "fresh", "force") if getattr(args, name)]
     return shlex.join(words)
 
 
 def _width() -> int:
     return max(20, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else 100
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 MISSING = "-"
@@ -13,16 +13,20 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column(Generic[R]):
-    """A column: its heading with the unit, how a row's cell is written, if it is a number."""
+    """A column: its heading with the unit, how a row's cell is written, if it is a number.
+
+    `value` is what a number is sorted by, None of a row that has none.
+    """
 
     heading: str
     cell: Callable[[R], str]
     number: bool = True
+    value: Callable[[R], float | None] | None = None
 
 
 def renamed(column: Column[R], heading: str) -> Column[R]:
     """The same cells under another heading."""
-    return Column(heading=heading, cell=column.cell, number=column.number)
+    return replace(column, heading=heading)
 
 
 def fitting(
@@ -42,12 +46,12 @@ def fitting(
         if max(len(line) for table in tables for line in table) <= width:
             return tables
     columns = [column for table in layouts[0] for column in table][2:]
-    return [_block(name, columns, row) for name, row in zip(names, rows, strict=True)]
+    return [_block(name, columns, row, width) for name, row in zip(names, rows, strict=True)]
 
 
 def wrapped(line: str, width: int) -> list[str]:
     """The line in parts of at most `width` columns, those after the first indented."""
-    return textwrap.wrap(line, width, subsequent_indent="  ") or [""]
+    return textwrap.wrap(line, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
 def _grid(columns: Sequence[Column[R]], rows: Sequence[R]) -> list[str]:
@@ -67,6 +71,17 @@ def _grid(columns: Sequence[Column[R]], rows: Sequence[R]) -> list[str]:
     return [line([c.heading for c in columns]), *(line(row) for row in cells)]
 
 
-def _block(name: str, columns: Sequence[Column[R]], row: R) -> list[str]:
-    width = max(len(column.heading) for column in columns)
-    return [name, *(f"  {column.heading.ljust(width)}  {column.cell(row)}" for column in columns)]
+def _block(name: str, columns: Sequence[Column[R]], row: R, width: int) -> list[str]:
+    """A line a column; where that is too long, what it holds stands below its heading."""
+    heading_width = max(len(column.heading) for column in columns)
+    lines = wrapped(name, width)
+    for column in columns:
+        line = f"  {column.heading.ljust(heading_width)}  {column.cell(row)}"
+        if len(line) > width:
+            lines += [
+                f"  {column.heading}",
+                *(f"    {x}" for x in wrapped(column.cell(row), width - 4)),
+            ]
+        else:
+            lines.append(line)
+    return lines

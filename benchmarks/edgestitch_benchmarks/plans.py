@@ -7,13 +7,13 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgestitch_runtime.array_files import read_regular
 from edgestitch_runtime.card import FORMATS, MAX_ARTIFACT_BYTES, read_artifact
 from edgestitch_runtime.engines import ENGINES, installed
 from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.rounds import Subject
 from edgestitch_runtime.run_folder import Run
 
 from .belonging import stranger
@@ -21,31 +21,12 @@ from .target_checks import check_files
 
 FORMAT_ORDER = ("tflite", "onnx", "native")
 PRECISION_ORDER = ("float32", "float16", "dynamic", "mixed", "int8")
-KERAS_ENGINES = ("keras predict", "keras call")
+KERAS_ENGINES = ("keras predict", "keras call", "keras function")
 RUNTIME_WORKER = ("-m", "edgestitch_runtime.worker")
 KERAS_WORKER = ("-m", "edgestitch_benchmarks.keras_worker")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A row to be measured: its file, its engine, and the command that starts its worker.
-
-    `command` is None when the row cannot be started; then `reason` says why and `status` how the
-    row ends. `sha256` and `bytes` are None when the file cannot be read.
-    """
-
-    path: Path
-    sha256: str | None
-    bytes: int | None
-    format: str
-    precision: str
-    engine: str
-    command: tuple[str, ...] | None
-    status: str = "ok"
-    reason: str | None = None
-
-
-def plan_rows(run: Run, *, engine_pythons: Mapping[str, Path]) -> list[Plan]:
+def plan_rows(run: Run, *, engine_pythons: Mapping[str, Path]) -> list[Subject]:
     """The rows of `run`: the float model, then formats, precisions and engines in a fixed order.
 
     `engine_pythons` gives the Python of another environment for an engine. An engine that is
@@ -97,7 +78,7 @@ def find_engine_python(name: str) -> Path | None:
     return None
 
 
-def _place(plan: Plan) -> tuple[int, int, str, int]:
+def _place(plan: Subject) -> tuple[int, int, str, int]:
     def position(order: Sequence[str], word: str) -> int:
         return order.index(word) if word in order else len(order)
 
@@ -109,9 +90,9 @@ def _place(plan: Plan) -> tuple[int, int, str, int]:
     )
 
 
-def _keras_plan(path: Path, content: bytes, engine: str) -> Plan:
+def _keras_plan(path: Path, content: bytes, engine: str) -> Subject:
     here = importlib.util.find_spec("tensorflow") is not None
-    return Plan(
+    return Subject(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
@@ -126,7 +107,7 @@ def _keras_plan(path: Path, content: bytes, engine: str) -> Plan:
     )
 
 
-def _artifact_plans(path: Path, run: Run, engine_pythons: Mapping[str, Path]) -> list[Plan]:
+def _artifact_plans(path: Path, run: Run, engine_pythons: Mapping[str, Path]) -> list[Subject]:
     format_ = FORMATS[path.suffix]
     content, damage, precision = None, None, "unknown"
     try:
@@ -149,7 +130,7 @@ def _artifact_plans(path: Path, run: Run, engine_pythons: Mapping[str, Path]) ->
             status = "absent"
             reason = f"{engine.name} is not installed here (hint: {engine.install})"
         plans.append(
-            Plan(
+            Subject(
                 path=path,
                 sha256=None if content is None else hashlib.sha256(content).hexdigest(),
                 bytes=None if content is None else len(content),

@@ -1,52 +1,90 @@
 """What a benchmark found: one Row a model file and engine, one TargetRow a C file and target, one
-Report a run. report.json is this.
-
-The keys of report.json are the names here.
+Report of one or more runs. report.json is this, with the names here as keys (docs/report.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edgestitch_runtime.agreement import ClassAgreement
 from edgestitch_runtime.distance import Distance
+from edgestitch_runtime.measurement import ABSENT, FAILED, MEASUREMENT_SCHEMA, OK, Measurement
 
-REPORT_SCHEMA = 1
-OK, FAILED, ABSENT, STALE = "ok", "failed", "absent", "stale"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyUs:
-    """Single calls, in microseconds: percentiles and how many calls were counted."""
-
-    p50: float
-    p90: float
-    p99: float
-    runs: int
+__all__ = ["ABSENT", "FAILED", "OK", "STALE"]
+STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One model file on one engine. What could not be measured is None, and `reason` says why.
+class Against:
+    """A row's whole call over that of another row: latency ratio, 95 % interval, verdict."""
 
-    `accuracy` is a share, 0..1, of `n` test images. `drop_pp` and its 95 % interval are percentage
-    points against the float model; they, the flips and the McNemar p-value are None in the row of
-    the float model itself. `distance` is that of the row's scores from those of the same file on
-    the engine `reference`: of int8 TFLite alone. `latency_us` is the whole `classify` call,
-    `bare_latency_us` the engine's own. `images_per_s` is one image at a time. MB are 10**6 bytes.
+    row: str  # the other row's name
+    value: float
+    low: float
+    high: float
+    verdict: str  # faster, slower or cannot tell: this row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Answers whose confidence is in low..high, of a reliability curve: how many, their mean
+    confidence and the share that is right (both None where there are none).
     """
 
-    artifact: str
-    sha256: str | None
-    format: str
-    precision: str
-    engine: str
-    status: str  # ok, failed (it ran and broke) or absent (the engine is not here)
-    bytes: int | None
-    reason: str | None = None
-    engine_version: str | None = None
-    python_version: str | None = None
-    numpy_version: str | None = None
+    low: float
+    high: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """A test image whose answer is not the float model's, both with their probability, 0..1."""
+
+    image: int  # index among the test images
+    truth: int
+    float_answer: int
+    float_probability: float
+    answer: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What a row answered. `confusion[t][a]` counts images of class t that were taken for a.
+
+    `classes` compares class by class with the float model (empty in the float model's own row);
+    `flips` are at most MOST_FLIPS of them: lost ones first, then won, then wrong both ways, and
+    within each those of which the float model was surest. `calibration_error` is the expected
+    calibration error over `reliability`, 0..1.
+    """
+
+    confusion: tuple[tuple[int, ...], ...]
+    classes: tuple[ClassAgreement, ...]
+    reliability: tuple[Bin, ...]
+    calibration_error: float
+    flips: tuple[Flip, ...]
+
+
+MOST_FLIPS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row(Measurement):
+    """A measurement with what the answers are worth; the float model's rows are rows too.
+
+    `run` is the name of the run that the file belongs to; `machine` None for this machine, else
+    the label of an added profile. `accuracy` is a share, 0..1, of `n` test images. `drop_pp` and
+    its 95 % interval are percentage points against the float model; they, the flips and the
+    McNemar p-value are None in the row of the float model itself. `distance` is that of the row's
+    scores from those of the same file on the engine `reference`: of int8 TFLite alone. `parts` are
+    the bytes of the file by part, in the order of the file.
+    """
+
+    run: str | None = None
+    machine: str | None = None
     accuracy: float | None = None
     n: int | None = None
     changed: int | None = None
@@ -56,16 +94,15 @@ class Row:
     flips_won: int | None = None
     mcnemar_p: float | None = None
     distance: Distance | None = None
-    latency_us: LatencyUs | None = None
-    bare_latency_us: LatencyUs | None = None
-    images_per_s: float | None = None
-    cold_start_ms: float | None = None
-    peak_rss_mb: float | None = None
+    against: Against | None = None
+    parts: dict[str, int] | None = None
+    details: Details | None = None
 
     @property
     def name(self) -> str:
-        """The row in words: its file and its engine."""
-        return f"{self.artifact} on {self.engine}"
+        """The row in words: its file, its engine, and its machine where that is another one."""
+        where = f" on {self.machine}" if self.machine else ""
+        return f"{self.artifact} on {self.engine}{where}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,21 +200,56 @@ class RunOfReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddedProfile:
+    """A profile of another machine whose rows are in the report, by its `label`."""
+
+    label: str
+    machine: dict[str, Any]
+    machine_line: str
+    versions: dict[str, str]
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommended:
+    """A row worth taking: `kind` is smallest, fastest or most accurate."""
+
+    kind: str
+    row: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything that a report shows. `timed` says what is and what is not timed."""
+    """Everything that a report shows. `timed` says what is and what is not timed.
+
+    `run` is the first of `runs`. `caveats` are what makes the numbers worth less, `not_measured`
+    what a reader may miss. `graphs` (SVG by the run's name) and `pictures` (PNG by the index of a
+    test image that flipped) are for the page alone and not in the JSON.
+    """
 
     run: RunOfReport
+    runs: tuple[RunOfReport, ...]
+    labels: tuple[str, ...]
     machine: dict[str, Any]
     machine_line: str
     versions: dict[str, str]
     command: str
     quick: bool
+    caveats: tuple[str, ...]
+    not_measured: tuple[str, ...]
     timed: tuple[str, ...]
+    answer: str
+    recommended: tuple[Recommended, ...]
     rows: tuple[Row, ...]
     targets: tuple[TargetRow, ...] = ()
+    added: tuple[AddedProfile, ...] = ()
+    graphs: dict[str, str] = field(default_factory=dict)
+    pictures: dict[int, bytes] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, the content of report.json."""
         content = asdict(self)
-        del content["machine_line"]
-        return {"schema": REPORT_SCHEMA, **content}
+        for name in ("machine_line", "graphs", "pictures"):
+            del content[name]
+        return {"schema": MEASUREMENT_SCHEMA, "kind": "report", **content}

@@ -1,125 +1,87 @@
-"""The report as a table: one place says what each column holds and how its numbers are written."""
+"""The report as text for a terminal, and the sentences that every form of it has in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from . import target_table
 from .against_litert import against_litert
-from .grid import MISSING, Column, fitting, renamed, wrapped
+from .columns import (
+    ACCURACY,
+    AGAINST,
+    ARTIFACT,
+    BARE,
+    COLD,
+    DISTANCE,
+    DROP,
+    ENGINE,
+    FLIPS,
+    MCNEMAR,
+    OWN_MEMORY,
+    P50,
+    P90,
+    P99,
+    PEAK,
+    PER_SECOND,
+    RUN,
+    RUNS,
+    SELFTEST,
+    SIZE,
+    throughput,
+)
+from .grid import Column, fitting, renamed, wrapped
 from .report import OK, Report, Row
 
-_LEAST_P = 1e-12
-COMPARISONS = (
-    "Drop and flips (lost/won) compare with the float Keras model on the same images; the distance "
-    "(equal/step/flips) of int8 TFLite with the same file on the engine reference: rows of equal "
-    "scores, the largest difference of a score in steps, top-1 answers that are others."
-)
-
-
-def microseconds(value: float) -> str:
-    """About three digits: 3.92, 13.5, 97,202."""
-    if value < 10:
-        return f"{value:.2f}"
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def kilobytes(count: int) -> str:
-    """Bytes as kB of 1,000 bytes, one digit after the point."""
-    return f"{count / 1000:,.1f}"
-
-
-def percent(share: float) -> str:
-    """0.8855 as 88.55."""
-    return f"{100 * share:.2f}"
-
-
-def p_value(p: float) -> str:
-    """Three digits; a p too small to be written so is named by its bound, never 0."""
-    return f"{p:.3g}" if p >= _LEAST_P else f"< {_LEAST_P:g}"
-
-
-def drop(row: Row) -> str:
-    """The drop in percentage points with its 95 % interval."""
-    if row.drop_pp is None or row.drop_interval_pp is None:
-        return MISSING
-    low, high = row.drop_interval_pp
-    return f"{row.drop_pp:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def from_reference(row: Row) -> str:
-    """Rows equal / largest step / flips, of the row's scores beside those of `reference`."""
-    found = row.distance
-    if found is None:
-        return MISSING
-    return f"{found.rows_equal:,}/{found.largest_step}/{found.flips}"
-
-
-def _or_missing(write: Callable[..., str], value: object) -> str:
-    return MISSING if value is None else write(value)
-
-
-def _latency(name: str) -> Callable[[Row], str]:
-    return lambda row: (
-        MISSING if row.latency_us is None else microseconds(getattr(row.latency_us, name))
-    )
-
-
-_WHOLE = "{:,.0f}".format
-
-
-def _column(*, heading: str, cell: Callable[[Row], str], number: bool = True) -> Column[Row]:
-    return Column(heading=heading, cell=cell, number=number)
-
-
-ARTIFACT = _column(heading="artifact", cell=lambda r: r.artifact, number=False)
-ENGINE = _column(heading="engine", cell=lambda r: r.engine, number=False)
-SIZE = _column(heading="kB", cell=lambda r: _or_missing(kilobytes, r.bytes))
-ACCURACY = _column(
-    heading="accuracy %",
-    cell=lambda r: percent(r.accuracy) if r.accuracy is not None else r.status,
-)
-DROP = _column(heading="drop pp [95 %]", cell=drop)
-FLIPS = _column(
-    heading="lost/won",
-    cell=lambda r: MISSING if r.flips_lost is None else f"{r.flips_lost}/{r.flips_won}",
-)
-MCNEMAR = _column(heading="McNemar p", cell=lambda r: _or_missing(p_value, r.mcnemar_p))
-DISTANCE = _column(heading="distance (equal/step/flips)", cell=from_reference)
-P50 = _column(heading="p50 us", cell=_latency("p50"))
-P90 = _column(heading="p90 us", cell=_latency("p90"))
-P99 = _column(heading="p99 us", cell=_latency("p99"))
-RUNS = _column(
-    heading="runs", cell=lambda r: MISSING if r.latency_us is None else _WHOLE(r.latency_us.runs)
-)
-BARE = _column(
-    heading="bare p50 us",
-    cell=lambda r: MISSING if r.bare_latency_us is None else microseconds(r.bare_latency_us.p50),
-)
-PER_SECOND = _column(heading="images/s", cell=lambda r: _or_missing(_WHOLE, r.images_per_s))
-COLD = _column(heading="cold start ms", cell=lambda r: _or_missing(_WHOLE, r.cold_start_ms))
-MEMORY = _column(heading="memory MB", cell=lambda r: _or_missing(_WHOLE, r.peak_rss_mb))
-
-COLUMNS = (
+TEXT_COLUMNS = (
     ARTIFACT, ENGINE, SIZE, ACCURACY, DROP, FLIPS, MCNEMAR, DISTANCE,
-    P50, P90, P99, RUNS, BARE, PER_SECOND, COLD, MEMORY,
+    P50, P90, P99, RUNS, BARE, AGAINST, PER_SECOND, COLD, PEAK,
 )  # fmt: skip
+# For a pull request: what decides, then the rest.
+DECIDING = (ARTIFACT, ENGINE, SIZE, ACCURACY, DROP, P50, P99, AGAINST)
+OTHER = (FLIPS, MCNEMAR, P90, RUNS, BARE, COLD, PEAK, OWN_MEMORY, SELFTEST, DISTANCE)
 
 
-def _short(report: Report) -> Column[Row]:
-    """The artifact without the run's name, which stands above the table."""
-    return _column(
-        heading="artifact",
-        cell=lambda r: r.artifact.removeprefix(f"{report.run.name}-"),
-        number=False,
-    )
+def comparisons(report: Report) -> str:
+    """What drop, flips, ratio and distance compare with, in words."""
+    told = [
+        "Drop and flips (lost/won) compare with the float Keras model on the same images, in "
+        "percentage points."
+    ]
+    others = list(dict.fromkeys(row.against.row for row in report.rows if row.against))
+    if others:
+        told.append(
+            f"Speed is compared with {', '.join(others)}, whole call with whole call: faster and "
+            "slower are said at 95 %, else it is cannot tell."
+        )
+    if any(row.distance for row in report.rows):
+        told.append(
+            "The distance (equal/step/flips) of int8 TFLite is from the same file on the engine "
+            "reference: rows of equal scores, the largest difference of a score in steps, top-1 "
+            "answers that are others."
+        )
+    return " ".join(told)
+
+
+def batches(report: Report) -> list[int]:
+    """The batch sizes of the rows' throughput, ascending."""
+    return sorted({speed.batch for row in report.rows for speed in row.throughput})
+
+
+def with_run(report: Report, columns: tuple[Column[Row], ...]) -> tuple[Column[Row], ...]:
+    """The columns, the run's name first where there are several."""
+    return (RUN, *columns) if len(report.runs) > 1 else columns
+
+
+def other_columns(report: Report) -> tuple[Column[Row], ...]:
+    """The columns of the second table of a pull request."""
+    speeds = [throughput(batch) for batch in batches(report)] or [PER_SECOND]
+    return (ARTIFACT, ENGINE, *OTHER[:5], *speeds, *OTHER[5:])
 
 
 def heading(report: Report) -> str:
-    """The title of a report: the run's own, and that it was quick where it was."""
+    """The title of a report: the runs' own, and that it was quick where it was."""
     counted = next((r.n for r in report.rows if r.n is not None), None)
     images = f", {counted:,} test images" if counted else ""
-    return f"{report.run.title}{images}" + (" (quick: few runs)" if report.quick else "")
+    titles = "; ".join(run.title for run in report.runs)
+    return f"{titles}{images}" + (" (quick: few runs)" if report.quick else "")
 
 
 def reasons(report: Report) -> list[str]:
@@ -127,44 +89,70 @@ def reasons(report: Report) -> list[str]:
     together: dict[tuple[str, str, str | None], list[str]] = {}
     for row in report.rows:
         if row.status != OK:
-            together.setdefault((row.engine, row.status, row.reason), []).append(row.artifact)
+            key = (ENGINE.cell(row), row.status, row.reason)
+            together.setdefault(key, []).append(row.artifact)
     return [
-        f"{', '.join(artifacts)} on {engine}, {status}: {reason}"
+        f"{', '.join(artifacts)} on {engine}, {status}: {reason or 'no reason is known'}"
         for (engine, status, reason), artifacts in together.items()
     ]
 
 
-def as_text(report: Report, *, width: int) -> str:
-    """The report for a terminal of `width` columns: every column, in one table if they all fit.
+def recommendations(report: Report) -> list[str]:
+    """The recommended rows, a line each."""
+    return [f"{one.kind}: {one.row} ({one.reason})" for one in report.recommended]
 
-    Else accuracy and speed are two tables, then something of either in a third; where even these do
-    not fit, one block a row.
+
+def _short(report: Report) -> Column[Row]:
+    """The artifact without the run's name, which stands above the table, where that is one."""
+    if len(report.runs) > 1:
+        return ARTIFACT
+    prefix = f"{report.run.name}-"
+    return Column(heading="artifact", cell=lambda r: r.artifact.removeprefix(prefix), number=False)
+
+
+def as_text(report: Report, *, width: int) -> str:
+    """The report for a terminal of `width` columns: the answer, every column, the caveats last.
+
+    One table if all columns fit; else accuracy and speed are two, then something of either in a
+    third; where even these do not fit, one block a row.
     """
     short = _short(report)
     accuracy = (short, ENGINE, SIZE, renamed(ACCURACY, "acc %"), DROP, FLIPS, MCNEMAR)
     distance = renamed(DISTANCE, "distance")
     latency = (P50, P90, P99, RUNS, renamed(BARE, "bare us"))
-    process = (PER_SECOND, renamed(COLD, "cold ms"), renamed(MEMORY, "MB"))
+    process = (PER_SECOND, renamed(COLD, "cold ms"), renamed(PEAK, "MB"))
     speed = (*latency, *process)
     layouts = (
-        ((*accuracy, distance, *speed),),
-        ((*accuracy, distance), (short, ENGINE, *speed)),
-        (accuracy, (short, ENGINE, *speed), (short, ENGINE, distance)),
-        (accuracy, (short, ENGINE, *latency), (short, ENGINE, *process, distance)),
+        ((*accuracy, distance, *latency, AGAINST, *process),),
+        ((*accuracy, distance), (short, ENGINE, *latency, AGAINST, *process)),
+        ((*accuracy, distance), (short, ENGINE, *speed), (short, ENGINE, AGAINST)),
+        (accuracy, (short, ENGINE, *speed), (short, ENGINE, distance, AGAINST)),
+        (
+            accuracy,
+            (short, ENGINE, *latency),
+            (short, ENGINE, *process, distance),
+            (short, ENGINE, AGAINST),
+        ),
     )
-    lines = [heading(report), "", *report.timed, COMPARISONS]
-    lines = _all_wrapped(lines, width)
-    names = [f"{short.cell(row)} on {row.engine}" for row in report.rows]
+    first = _all_wrapped([report.answer, *recommendations(report)], width)
+    lines = _all_wrapped([heading(report)], width)
+    lines += ["", *_all_wrapped([*report.timed, comparisons(report)], width)]
+    names = [f"{short.cell(row)} on {ENGINE.cell(row)}" for row in report.rows]
     for table in fitting(layouts, report.rows, names=names, width=width):
         lines += ["", *table]
     targets = target_table.as_text(report, width=width)
     compared = [*against_litert(report), *reasons(report)]
     told = [
         f"machine: {report.machine_line}",
+        *(f"{one.label}: {one.machine_line}" for one in report.added),
         "versions: " + ", ".join(f"{name} {v}" for name, v in report.versions.items()),
         f"command: {report.command}",
     ]
-    parts = [lines, _all_wrapped(compared, width), targets, _all_wrapped(told, width)]
+    caveats = [f"caveat: {text}" for text in report.caveats]
+    parts = [
+        first, lines, _all_wrapped(compared, width), targets, _all_wrapped(told, width),
+        _all_wrapped(caveats, width),
+    ]  # fmt: skip
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 

@@ -9,13 +9,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgestitch_runtime.errors import EdgestitchError, os_error
-from edgestitch_runtime.writing import write_file
+from edgestitch_runtime.writing import write_files
 
-from . import pictures, target_table
+from . import target_table
 from .against_litert import against_litert
-from .grid import MISSING, Column
+from .answer import basis
+from .grid import Column
+from .page import as_html, hashes
 from .report import Report
-from .table import COLUMNS, COMPARISONS, heading, reasons
+from .table import (
+    DECIDING,
+    comparisons,
+    heading,
+    other_columns,
+    reasons,
+    recommendations,
+    with_run,
+)
+
+__all__ = ["FILES", "as_html", "as_json", "as_markdown", "write_report"]
 
 R = TypeVar("R")
 FILES = ("report.json", "report.md", "report.html")
@@ -32,9 +44,10 @@ def write_report(report: Report, folder: Path | str, *, overwrite: bool = False)
         "report.md": as_markdown(report),
         "report.html": as_html(report),
     }
-    for name, text in content.items():
-        write_file(folder / name, text.encode(), overwrite=overwrite)
-    return [folder / name for name in content]
+    # Together: of a full disk's half a report nothing could be told, and it would be in the way.
+    files = {folder / name: text.encode() for name, text in content.items()}
+    write_files(files, overwrite=overwrite)
+    return list(files)
 
 
 def refuse_existing(folder: Path) -> None:
@@ -62,13 +75,27 @@ def as_json(report: Report) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """The report for a pull request, in GitHub's Markdown."""
-    lines = [f"# Benchmark: {heading(report)}", "", *(f"- {text}" for text in report.timed), ""]
-    lines += [*_markdown_table(COLUMNS, report.rows), "", COMPARISONS, ""]
-    if against_litert(report):
-        lines += [*(f"- {text}" for text in against_litert(report)), ""]
+    """The report for a pull request, in GitHub's Markdown: the same numbers as on the page."""
+    lines = [f"# Benchmark: {_plain(heading(report))}", "", f"**{_plain(report.answer)}**", ""]
+    if basis(report.rows):
+        lines += [_plain(basis(report.rows)), ""]
+    if report.caveats:
+        lines += ["## Caveats: what makes these numbers worth less", "", *_listed(report.caveats)]
+    if report.recommended:
+        lines += ["## Worth taking", "", *_listed(recommendations(report))]
+    lines += [
+        "## Rows",
+        "",
+        *_markdown_table(with_run(report, DECIDING), report.rows),
+        "",
+        _plain(comparisons(report)),
+        "",
+        *_listed(against_litert(report)),
+        *_markdown_table(with_run(report, other_columns(report)), report.rows),
+        "",
+    ]
     if reasons(report):
-        lines += ["## Rows without numbers", "", *(f"- {text}" for text in reasons(report)), ""]
+        lines += ["## Rows without numbers", "", *_listed(reasons(report))]
     if report.targets:
         lines += [
             f"## {target_table.TITLE}",
@@ -77,66 +104,42 @@ def as_markdown(report: Report) -> str:
             "",
             *_markdown_table(target_table.columns_of(report), report.targets),
             "",
-            *(f"- {text}" for text in target_table.notes(report)),
-            *(f"- {text}" for text in target_table.made_with(report)),
-            "",
+            *_listed([*target_table.notes(report), *target_table.made_with(report)]),
         ]
-    lines += [
-        "## Made by",
-        "",
-        f"- command: `{report.command}`",
-        f"- machine: {report.machine_line}",
-    ]
-    lines += [f"- {name}: {told}" for name, told in report.versions.items()]
+    lines += ["## What is timed, and what is not", "", *_listed(report.timed)]
+    if report.not_measured:
+        lines += ["## What was not measured", "", *_listed(report.not_measured)]
+    lines += ["## Made by", "", f"- command: {_code(report.command)}"]
+    lines += [f"- machine: {_plain(report.machine_line)}"]
+    lines += [f"- {_plain(one.label)}: {_plain(one.machine_line)}" for one in report.added]
+    lines += [f"- {_plain(name)}: {_plain(told)}" for name, told in report.versions.items()]
     lines += ["", "| file | sha256 |", "| --- | --- |"]
-    lines += [f"| {name} | `{digest}` |" for name, digest in _hashes(report).items()]
+    lines += [f"| {_plain(name)} | `{digest}` |" for name, digest in hashes(report)]
     return "\n".join(lines) + "\n"
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    """The lines as a list with an empty line behind it; [] of none."""
+    return [*(f"- {_plain(text)}" for text in lines), ""] if lines else []
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: no HTML, no link or picture, no cell's end."""
+    for character in "\\`*<|":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("](", "]\\(")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if "`" not in text else _plain(text)
 
 
 def _markdown_table(columns: Sequence[Column[R]], rows: Sequence[R]) -> list[str]:
     def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
 
     return [
         line([column.heading for column in columns]),
         line(["---:" if column.number else "---" for column in columns]),
         *(line([column.cell(row) for column in columns]) for row in rows),
     ]
-
-
-def as_html(report: Report) -> str:
-    """The report as one page that needs nothing else: style and pictures are inside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader(__package__ or "edgestitch_benchmarks"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    accuracy = pictures.accuracy_against_latency(report)
-    return environment.get_template("report.html").render(
-        report=report,
-        heading=heading(report),
-        missing=MISSING,
-        comparisons=COMPARISONS,
-        compared=against_litert(report),
-        columns=COLUMNS,
-        reasons=reasons(report),
-        target_title=target_table.TITLE,
-        target_told=target_table.TOLD,
-        target_columns=target_table.columns_of(report),
-        target_notes=target_table.notes(report),
-        target_made_with=target_table.made_with(report),
-        hashes=_hashes(report),
-        accuracy_picture=Markup(accuracy) if accuracy else None,
-        size_picture=Markup(pictures.sizes(report)),
-    )
-
-
-def _hashes(report: Report) -> dict[str, str]:
-    files = (*report.rows, *report.targets)
-    return {row.artifact: row.sha256 or "not readable" for row in files}

@@ -32,6 +32,7 @@ PROVIDERS = {
     "profile": "edgestitch-runtime",
     "selftest": "edgestitch-runtime",
     "bench": "edgestitch-benchmarks",
+    "compare": "edgestitch-benchmarks",
     "demo": "edgestitch",
 }
 

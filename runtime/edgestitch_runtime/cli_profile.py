@@ -1,29 +1,40 @@
-"""Times an artifact here: the bare engine call, the whole classify call.
+"""Measures artifacts here: latency, throughput, cold start, memory, the machine.
 
-Needs nothing but the slim runtime and one engine. Both calls are timed in one
-process in alternating blocks, on real images where there are some: --images,
-else the test images of the run that the artifact lies in. The answers to the first
-1,000 real ones are compared with those of the engine reference.
+Needs nothing but the slim runtime and one engine, or none but reference. Every
+artifact on every engine asked for is a row, in a process of its own; blocks of
+calls go round the rows, so that their ratio means something. Real images are
+used where there are some: --images, --data, else the test images of the run that
+an artifact lies in. Their answers are compared with those of the engine reference.
+Exit code 1 when a row failed while others were measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .distance import Distance, NoDistance
     from .measuring import Profile
+    from .to_measure import Effort, Progress
+
+_PRINTED = "-"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `edgestitch profile`."""
-    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite, .onnx or .so")
     parser.add_argument(
-        "--engine", default="auto", metavar="E", help="the engine that runs it (default: auto)"
+        "artifact", type=Path, nargs="*", metavar="ARTIFACT", help="a .tflite, .onnx or .so"
+    )
+    parser.add_argument(
+        "--engine",
+        action="append",
+        metavar="E",
+        help="an engine that runs it, may be repeated; all: every one that is installed (default: "
+        "auto, the one that classify would take)",
     )
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="threads in the engine (default: 1)"
@@ -32,73 +43,126 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images", type=Path, metavar="FILE", help="uint8 images to time with, .npy or IDX"
     )
     parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="a data set whose test images are used: IDX files, an .npz, a folder of pictures",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the time; the result says so"
+    )
+    parser.add_argument(
         "--min-seconds",
         type=float,
-        default=2.0,
         metavar="SECONDS",
         help="time each call for at least so long, up to 600, and 1,000 runs (default: 2)",
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const=_PRINTED,
+        metavar="FILE.json",
+        help="write the result as JSON, for `edgestitch compare` and `edgestitch bench --add`; "
+        "without a name it is printed",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite FILE.json if it is there")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Profiles and prints; returns the exit code."""
+    """Measures and prints; returns the exit code."""
+    from .errors import EdgestitchError
     from .measuring import profile
 
+    file = _file(args)
+    if not args.artifact:
+        raise EdgestitchError("no artifact is named", hint="edgestitch profile mlp-int8.tflite")
+    if args.images is not None and args.data is not None:
+        raise EdgestitchError("--images and --data are both given", hint="leave one of them out")
     result = profile(
         args.artifact,
-        engine=args.engine,
-        threads=args.threads,
+        engines=args.engine or ["auto"],
         images=args.images,
-        min_seconds=args.min_seconds,
+        data=args.data,
+        effort=_effort(args),
+        command=_command(args),
+        tell=_tell if sys.stderr.isatty() else lambda progress: None,
     )
-    if "generated pixels" in result.images:
+    if result.generated:
         print(
             "notice: timed with generated pixels: the artifact lies in no run whose data is here;\n"
             "        --images FILE times with your own",
             file=sys.stderr,
         )
-    if args.json:
-        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
-    else:
-        print(as_text(result))
-    return 0
-
-
-def as_text(result: Profile) -> str:
-    """The profile as text of at most 80 columns, but for long names of machine and file."""
-    from .measuring import TIMED
-
-    threads = f"{result.threads} thread{'s' if result.threads != 1 else ''}"
-    lines = [
-        f"{result.artifact} on {result.engine} {result.engine_version}, {threads}",
-        f"sha256 {result.sha256}",
-        "",
-        *TIMED,
-        f"In every sample: one reading of the clock, {result.timer_ns:.0f} ns. "
-        f"Images: {result.images}.",
-        "",
-        f"{'microseconds':<14}{'p50':>10}{'p90':>10}{'p99':>10}{'runs':>12}",
-    ]
-    for name, latency in (("bare", result.bare), ("classify", result.classify)):
-        lines.append(
-            f"{name:<14}{latency.p50_us:>10,.2f}{latency.p90_us:>10,.2f}"
-            f"{latency.p99_us:>10,.2f}{latency.runs:>12,}"
+    failed = [row.measurement for row in result.rows if row.measurement.reason is not None]
+    if len(failed) == len(result.rows):
+        raise EdgestitchError(
+            f"{failed[0].name}: {failed[0].reason}",
+            hint="another engine may run it: edgestitch profile --engine all",
         )
-    lines += [
-        "",
-        f"classify costs {result.ratio:.2f} times the bare call (p50 over p50).",
-        _distance(result.distance),
-        "",
-        f"machine: {result.machine.line()}",
-        f"versions: {result.engine} {result.engine_version}, numpy {result.numpy_version}",
-    ]
-    return "\n".join(lines)
+    _show(result, file, as_json=args.json == _PRINTED, force=args.force)
+    return 0 if result.whole else 1
 
 
-def _distance(found: Distance | NoDistance) -> str:
-    from .distance import Distance
+def _file(args: argparse.Namespace) -> Path | None:
+    """The file that the JSON goes to. Raises EdgestitchError before anything is measured."""
+    from .errors import EdgestitchError
 
-    if isinstance(found, Distance):
-        return f"distance from reference: {found.line()}"
-    return f"no distance from reference: {found.reason}"
+    if args.json in (None, _PRINTED):
+        return None
+    path = Path(args.json)
+    if path.suffix != ".json":
+        raise EdgestitchError(
+            f"--json writes to a .json file, and {path} is none",
+            hint=f"--json FILE.json; to print it, name the artifact first: profile {path} --json",
+        )
+    if path.exists() and not args.force:
+        raise EdgestitchError(
+            f"{path} exists, and a new measurement is never the same",
+            hint="--force overwrites it; another name keeps both",
+        )
+    return path
+
+
+def _effort(args: argparse.Namespace) -> Effort:
+    from dataclasses import replace
+
+    from .to_measure import QUICK, Effort
+
+    effort = replace(QUICK if args.quick else Effort(), threads=args.threads)
+    return effort if args.min_seconds is None else replace(effort, min_seconds=args.min_seconds)
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What was asked for, without the folders of this machine."""
+    words = ["edgestitch profile", *(path.name for path in args.artifact)]
+    words += [f"--engine {engine}" for engine in args.engine or ()]
+    words += [f"--threads {args.threads}"] if args.threads != 1 else []
+    for name, path in (("--images", args.images), ("--data", args.data)):
+        words += [] if path is None else [f"{name} {path.name}"]
+    words += ["--quick"] if args.quick else []
+    words += [] if args.min_seconds is None else [f"--min-seconds {args.min_seconds:g}"]
+    return " ".join(words)
+
+
+def _columns() -> int | None:
+    """How wide the terminal is; None where stdout is none."""
+    return max(20, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+
+
+def _show(result: Profile, file: Path | None, *, as_json: bool, force: bool) -> None:
+    from .profile_text import as_text
+    from .writing import write_json
+
+    if as_json:
+        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
+        return
+    print(as_text(result, columns=_columns()), flush=True)
+    if file is not None:  # after the text: should the disk be full, the numbers are seen
+        write_json(file, result.to_json(), overwrite=force)
+        print(f"{file}: written", file=sys.stderr)
+
+
+def _tell(progress: Progress) -> None:
+    left = "" if progress.seconds_left is None else f", about {progress.seconds_left:.0f} s left"
+    line = f"[{progress.done}/{progress.total}] {progress.text}{left}"
+    print(line, file=sys.stderr, flush=True)

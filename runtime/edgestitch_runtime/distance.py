@@ -7,6 +7,7 @@ by so many steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -63,16 +64,17 @@ def distance(scores: np.ndarray, reference_scores: np.ndarray) -> Distance:
 
 
 def from_reference(
-    classifier: Classifier, images_u8: np.ndarray, scores: np.ndarray
+    path: Path, engine: str, images_u8: np.ndarray, scores: np.ndarray
 ) -> Distance | NoDistance:
-    """How far `scores`, which the opened artifact's engine gave for these images, are off.
+    """How far `scores`, which `engine` gave with the artifact `path` for these images, are off.
 
     `images_u8` are (n, height, width) uint8, `scores` (n, classes), n >= 1. `reference` answers
-    the images here, which takes it up to a millisecond or more for each.
+    the images here, which takes it up to a millisecond or more for each. Or why there is none: the
+    artifact is no int8 TFLite, or the integer graph refuses it.
     """
-    if classifier.engine == REFERENCE:
+    if engine == REFERENCE:
         return NoDistance(reason="it is the reference")
-    found = reference_scores(classifier, images_u8)
+    found = _by_reference(path, images_u8, scores.dtype)
     return found if isinstance(found, NoDistance) else distance(scores, found)
 
 
@@ -81,12 +83,14 @@ def reference_scores(classifier: Classifier, images_u8: np.ndarray) -> np.ndarra
 
     Or why it does not: the artifact is no int8 TFLite, or the integer graph refuses it.
     """
-    if classifier.output_dtype.kind not in "iu":
-        reason = f"its scores are {classifier.output_dtype}, and steps are of integers"
-        return NoDistance(reason=reason)
+    return _by_reference(classifier.path, images_u8, classifier.output_dtype)
+
+
+def _by_reference(path: Path, images_u8: np.ndarray, dtype: np.dtype) -> np.ndarray | NoDistance:
+    if dtype.kind not in "iu":
+        return NoDistance(reason=f"its scores are {dtype}, and steps are of integers")
     try:
-        with Classifier.open(classifier.path, engine=REFERENCE) as reference:
+        with Classifier.open(path, engine=REFERENCE) as reference:
             return reference.scores(images_u8)
     except EdgestitchError as error:
-        path = classifier.path
         return NoDistance(reason=error.message.replace(str(path), path.name))

@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 _VIRTUAL_WORDS = ("kvm", "qemu", "vmware", "virtualbox", "virtual machine", "xen", "bochs", "hvm")
 _VIRTUAL_VENDORS = ("amazon ec2", "google compute engine", "digitalocean", "openstack")
+_CPUFREQ = "/sys/devices/system/cpu/cpu0/cpufreq"
+_THERMOMETERS = "/sys/class/thermal"
+_ISA = (
+    "sse4_1", "ssse3", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni",
+    "avx512_bf16", "avx512_fp16", "avx_vnni", "avx_vnni_int8", "amx_tile", "amx_int8", "amx_bf16",
+    "neon", "vfpv4", "asimd", "fphp", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2",
+    "svei8mm", "sme",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One machine. `memory_mb` and `cores` are what this process may use, MB is 10**6 bytes."""
+    """One machine. `memory_mb` and `cores` are what this process may use, MB is 10**6 bytes.
+
+    `isa` are the extensions of the instruction set that kernels for such models use.
+    """
 
     cpu: str
     architecture: str
@@ -29,6 +39,10 @@ class Machine:
     virtual: bool | None  # None where the system does not tell
     governor: str | None  # Linux's frequency governor of the first core
     load_1m: float | None  # processes that wanted a core in the last minute
+    isa: tuple[str, ...] = ()
+    temperature_c: float | None = None  # of the hottest part that has a thermometer
+    frequency_mhz: tuple[float, float] | None = None  # the least and the most of the first core
+    boost: bool | None = None  # whether it may go above its nominal frequency
 
     def line(self) -> str:
         """The machine in one line of text."""
@@ -38,10 +52,17 @@ class Machine:
         ]
         if self.memory_mb is not None:
             parts.append(f"{self.memory_mb / 1000:.1f} GB memory")
+        if self.isa:
+            parts.append(" ".join(self.isa))
         if self.virtual:
             parts.append("virtual machine")
         parts += [self.os, f"Python {self.python}"]
         parts.append(f"governor {self.governor or 'not told'}")
+        if self.frequency_mhz is not None:
+            least, most = self.frequency_mhz
+            parts.append(f"{least:,.0f} to {most:,.0f} MHz")
+        if self.temperature_c is not None:
+            parts.append(f"{self.temperature_c:.0f} C")
         if self.load_1m is not None:
             parts.append(f"load {self.load_1m:.1f} before")
         return ", ".join(parts)
@@ -62,26 +83,13 @@ def describe() -> Machine:
         os=_os_name(),
         python=platform.python_version(),
         virtual=_virtual(cpuinfo),
-        governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
+        governor=_text(f"{_CPUFREQ}/scaling_governor").strip() or None,
         load_1m=_load(),
+        isa=_isa(cpuinfo),
+        temperature_c=_temperature_c(),
+        frequency_mhz=_frequency_mhz(),
+        boost=_boost(),
     )
-
-
-def peak_rss_mb() -> float | None:
-    """The most memory (10**6 bytes) that this process had resident so far; None if not told.
-
-    Linux's VmHWM comes first: `getrusage` there also counts the process that started this one,
-    since its peak survives the exec.
-    """
-    for line in _text("/proc/self/status").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def _text(path: str) -> str:
@@ -130,8 +138,7 @@ def _os_name() -> str:
 def _virtual(cpuinfo: str) -> bool | None:
     if platform.system() != "Linux":
         return None
-    flags = next((x for x in cpuinfo.splitlines() if x.startswith(("flags", "Features"))), "")
-    if "hypervisor" in flags.split() or Path("/proc/device-tree/hypervisor").exists():
+    if "hypervisor" in _flags(cpuinfo) or Path("/proc/device-tree/hypervisor").exists():
         return True
     board = " ".join(
         _text(f"/sys/class/dmi/id/{name}").strip().lower()
@@ -140,6 +147,46 @@ def _virtual(cpuinfo: str) -> bool | None:
     if any(word in board for word in (*_VIRTUAL_WORDS, *_VIRTUAL_VENDORS)):
         return True
     return False if board.strip() or platform.machine() in ("x86_64", "AMD64", "i686") else None
+
+
+def _flags(cpuinfo: str) -> set[str]:
+    lines = cpuinfo.splitlines()
+    return set(next((x for x in lines if x.startswith(("flags", "Features"))), "").split())
+
+
+def _isa(cpuinfo: str) -> tuple[str, ...]:
+    flags = _flags(cpuinfo)
+    return tuple(name for name in _ISA if name in flags)
+
+
+def _number(path: str) -> float | None:
+    try:
+        return float(_text(path))
+    except ValueError:
+        return None
+
+
+def _temperature_c() -> float | None:
+    try:
+        zones = sorted(Path(_THERMOMETERS).glob("thermal_zone*/temp"))
+    except OSError:
+        return None
+    told = [value / 1000 for value in map(_number, map(str, zones)) if value is not None]
+    # A zone that is not connected tells 0, or a number that no part could have.
+    return max((value for value in told if 0 < value < 150), default=None)
+
+
+def _frequency_mhz() -> tuple[float, float] | None:
+    least, most = (_number(f"{_CPUFREQ}/scaling_{end}_freq") for end in ("min", "max"))
+    return None if least is None or most is None else (least / 1000, most / 1000)
+
+
+def _boost() -> bool | None:
+    boost = _number("/sys/devices/system/cpu/cpufreq/boost")
+    if boost is not None:
+        return boost != 0
+    off = _number("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    return None if off is None else off == 0
 
 
 def _load() -> float | None:

@@ -2,9 +2,10 @@
 
 How one sample is taken: the next input is picked, the clock (`time.perf_counter_ns`) is read, the
 call made and its result dropped, the clock read again. Picking the input and storing the sample
-lie outside. One reading of the clock lies inside: nothing is subtracted for it, `timer_ns` says
-what it costs. Python's cyclic garbage is collected before the first block, and the collector is off
-inside every block. A block begins with calls that are not counted, since another ran before it.
+lie outside. One reading of the clock lies inside: `timer_ns` says what it costs, `without_timer`
+takes it off, as profiles and benchmarks do. Python's cyclic garbage is collected before the first
+block, and the collector is off inside every block. A block begins with calls that are not counted,
+since another ran before it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ import numpy as np
 BLOCKS = 40  # short enough that a machine which changes its speed changes it for every call
 BLOCK_WARM_UP_SECONDS = 0.01
 MAX_SECONDS = 600  # for one kind of call: more tells no more
+STABLE_WITHIN = 0.02  # the median of a window of calls beside that of the window before
+WINDOW_CALLS, WINDOW_SECONDS = 20, 0.02
+MOST_WARM_UP_SECONDS, LEAST_WARM_UP_CALLS = 2.0, 3
+BLOCK_TIMER_READINGS = 2001
 CYCLED_IMAGES = 256  # a few hundred kilobytes: real inputs that do not repeat at once
 
 
@@ -45,11 +50,25 @@ class Timed:
     inputs: Sequence[Any]
 
 
-def timer_ns() -> float:
-    """The median cost of one reading of the clock on this machine, in nanoseconds."""
-    clock = time.perf_counter_ns
-    readings = np.fromiter((clock() for _ in range(20_001)), np.int64)
-    return float(np.median(np.diff(readings)))
+def timer_ns(*, readings: int = 20_001) -> float:
+    """The usual cost of one reading of the clock on this machine, now, in nanoseconds.
+
+    It is read twice as `time_block` does, with no call between. The mean of the middle half: a
+    clock of coarse steps has no finer median.
+    """
+    samples = array("q")
+    store, clock = samples.append, time.perf_counter_ns
+    for _ in range(readings):
+        before = clock()
+        after = clock()
+        store(after - before)
+    quarter = readings // 4
+    return float(np.sort(np.array(samples, np.int64))[quarter : readings - quarter].mean())
+
+
+def without_timer(samples_ns: np.ndarray, *, cost_ns: float) -> np.ndarray:
+    """Samples of `time_block` less the reading of the clock inside each: (n,) int64, 1 or more."""
+    return np.maximum(samples_ns - round(cost_ns), 1)
 
 
 def warm_up(timed: Timed, *, seconds: float, runs: int) -> None:
@@ -58,6 +77,34 @@ def warm_up(timed: Timed, *, seconds: float, runs: int) -> None:
     for made, value in enumerate(itertools.cycle(timed.inputs), start=1):
         timed.call(value)
         if made >= runs and time.perf_counter() >= end:
+            return
+
+
+def warm_up_until_stable(timed: Timed, *, seconds: float) -> None:
+    """Makes uncounted calls for `seconds`, and until they are as long as those before.
+
+    That is when the median of a window, of WINDOW_CALLS and WINDOW_SECONDS at least, is within
+    STABLE_WITHIN of that of the window before. Calls that never become so are given up after 20
+    times `seconds`, at most MOST_WARM_UP_SECONDS, and LEAST_WARM_UP_CALLS.
+    """
+    started = time.perf_counter()
+    patience = min(20 * seconds, MOST_WARM_UP_SECONDS)
+    stable, before = False, 0.0
+    window = array("d")
+    window_ends = started + WINDOW_SECONDS
+    for made, value in enumerate(itertools.cycle(timed.inputs), start=1):
+        begun = time.perf_counter()
+        timed.call(value)
+        now = time.perf_counter()
+        window.append(now - begun)
+        if len(window) >= WINDOW_CALLS and now >= window_ends:
+            middle = float(np.median(window))
+            stable = abs(middle - before) <= STABLE_WITHIN * before
+            before, window, window_ends = middle, array("d"), now + WINDOW_SECONDS
+        waited = now - started
+        if made >= LEAST_WARM_UP_CALLS and (
+            (stable and waited >= seconds) or waited >= max(patience, seconds)
+        ):
             return
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from edgestitch_benchmarks import benchmark
+from edgestitch_benchmarks.journal import FOLDER, FileJournal
 from edgestitch_benchmarks.plans import find_engine_python
 from edgestitch_benchmarks.report import Report
 from edgestitch_runtime import Classifier, writing
@@ -55,6 +56,15 @@ def run_folder(mini_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(mini_run, tmp_path / "mlp"))
 
 
+@pytest.fixture
+def small_run(run_folder: Path) -> Path:
+    """A run with two artifacts, which three engines of this environment take."""
+    for path in (run_folder / "export").iterdir():
+        if path.stem != "mlp-int8":
+            path.unlink()
+    return run_folder
+
+
 def test_accuracy_is_that_of_classifying_the_test_images_one_by_one(finished: Finished) -> None:
     test = find_recorded(read_run(finished.folder).record["data"]).test
     rows = [r for r in finished.told["rows"] if r["engine"] in ("litert", "onnxruntime")]
@@ -71,7 +81,7 @@ def test_accuracy_is_that_of_classifying_the_test_images_one_by_one(finished: Fi
 
 def test_the_float_rows_say_what_training_measured(finished: Finished) -> None:
     keras = [r for r in finished.told["rows"] if r["format"] == "keras"]
-    assert [r["engine"] for r in keras] == ["keras predict", "keras call"]
+    assert [r["engine"] for r in keras] == ["keras predict", "keras call", "keras function"]
     recorded = read_run(finished.folder).record["accuracy"]["test"]
     for row in keras:
         assert round(row["accuracy"] * row["n"]) == recorded["correct"]
@@ -82,7 +92,7 @@ def test_hashes_and_sizes_are_those_of_the_files(finished: Finished) -> None:
         place = finished.folder if row["format"] == "keras" else finished.folder / "export"
         content = (place / row["artifact"]).read_bytes()
         assert row["sha256"] == hashlib.sha256(content).hexdigest()
-        assert row["bytes"] == len(content)
+        assert row["bytes"] == len(content) == sum(row["parts"].values())
 
 
 def test_a_whole_call_takes_longer_than_the_bare_one_inside_it(finished: Finished) -> None:
@@ -90,6 +100,34 @@ def test_a_whole_call_takes_longer_than_the_bare_one_inside_it(finished: Finishe
         if row["status"] == "ok" and row["bare_latency_us"] is not None:
             assert row["latency_us"]["p50"] > 0.8 * row["bare_latency_us"]["p50"]
             assert row["latency_us"]["runs"] >= 50 and row["cold_start_ms"] > 0
+
+
+def test_every_row_that_ran_is_tested_and_compared_with_float32_on_litert(
+    finished: Finished,
+) -> None:
+    assert (finished.told["schema"], finished.told["kind"]) == (2, "report")
+    ran = [r for r in finished.told["rows"] if r["status"] == "ok"]
+    for row in ran:
+        baseline = (row["artifact"], row["engine"]) == ("mlp-float32.tflite", "litert")
+        assert (row["against"] is None) == baseline
+        if not baseline:
+            told = row["against"]
+            assert told["row"] == "mlp-float32.tflite on litert"
+            assert told["low"] < told["value"] < told["high"]
+        if row["format"] != "keras":
+            assert row["selftest"] is not None and row["selftest"] != "differs"
+        assert [speed["batch"] for speed in row["throughput"]] == [1, 16, 256]
+        assert row["run"] == "mlp" and row["machine"] is None
+        assert sum(map(sum, row["details"]["confusion"])) == row["n"]
+    predict = next(r for r in ran if r["engine"] == "keras predict")
+    assert predict["against"]["verdict"] == "slower" and predict["against"]["value"] > 10
+
+
+def test_caveats_say_that_it_was_quick_and_of_a_sample(finished: Finished) -> None:
+    caveats = " ".join(finished.told["caveats"])
+    assert "quick" in caveats.lower() and "Mini data set" in caveats
+    missing = " ".join(finished.told["not_measured"])
+    assert "energy" in missing and "Other machines" in missing
 
 
 def test_an_engine_of_another_environment_answers_as_its_successor_does(
@@ -107,7 +145,8 @@ def test_an_engine_of_another_environment_answers_as_its_successor_does(
 
 def test_the_table_is_on_stdout_and_progress_on_stderr(finished: Finished) -> None:
     assert "drop pp [95 %]" in finished.stdout and "[1/" not in finished.stdout
-    assert "[1/" in finished.stderr and "left" in finished.stderr
+    assert "[0/" in finished.stderr and "left" in finished.stderr
+    assert "timing round 1 of" in finished.stderr and "\x1b" not in finished.stderr
     assert "quick" in finished.stdout and finished.told["quick"] is True
     assert "command: edgestitch bench mlp --quick" in finished.stdout
     assert max(map(len, finished.stdout.splitlines())) <= 100
@@ -146,6 +185,8 @@ def test_an_existing_report_is_refused_before_anything_is_measured(
         ["--min-seconds", "0"],
         ["--min-seconds", "nan"],
         ["--data", "/nonexistent"],
+        ["--add", "/nonexistent/pi4.json"],
+        ["/nonexistent/run"],
         ["--sideways"],
     ],
     ids=" ".join,
@@ -207,7 +248,13 @@ def _unzipped(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
-def test_a_full_disk_at_the_last_write_still_prints_what_was_measured(
+def _journal(folder: Path) -> None:
+    """What an interrupted bench left in the run `folder`."""
+    with FileJournal(folder / "bench" / FOLDER, {"a": 1}, fresh=False, say=print) as kept:
+        kept.put("1 open", {})
+
+
+def test_a_full_disk_at_the_last_write_prints_what_was_measured_and_keeps_it(
     run_folder: Path,
     report: Report,
     monkeypatch: pytest.MonkeyPatch,
@@ -217,11 +264,20 @@ def test_a_full_disk_at_the_last_write_still_prints_what_was_measured(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(benchmark, "bench", lambda *args, **kwargs: report)
-    monkeypatch.setattr(writing.os, "fsync", full)
-    assert main(["bench", str(run_folder)]) == 2
+    _journal(run_folder)
+    with monkeypatch.context() as context:
+        context.setattr(writing.os, "fsync", full)
+        assert main(["bench", str(run_folder)]) == 2
     captured = capsys.readouterr()
     assert "drop pp [95 %]" in captured.out and "no space left" in captured.err
-    assert list((run_folder / "bench").iterdir()) == []
+    assert "what was measured is kept" in captured.err and "hint: " in captured.err
+    assert [path.name for path in (run_folder / "bench").iterdir()] == [FOLDER]
+    assert main(["bench", str(run_folder)]) == 0  # somebody made room
+    assert sorted(path.name for path in (run_folder / "bench").iterdir()) == [
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
 
 
 def test_json_on_stdout_is_the_report(
@@ -236,38 +292,117 @@ def test_json_on_stdout_is_the_report(
     assert json.loads(capsys.readouterr().out) == json.loads(written)
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "says", "after"),
-    [(signal.SIGINT, 130, "interrupted", 3), (signal.SIGTERM, 143, "terminated", 1)],
-)
-def test_an_interrupted_bench_leaves_no_worker_no_report_and_no_temporary_file(
-    run_folder: Path, number: signal.Signals, code: int, says: str, after: int
+def test_a_report_of_several_runs_goes_to_the_folder_bench_or_where_it_is_asked(
+    run_folder: Path, report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    temporary = run_folder.parent / "temporary"
-    temporary.mkdir()
+    asked: dict[str, Any] = {}
+
+    def bench(runs: list[Path], **more: Any) -> Report:
+        asked.update(more, runs=runs)
+        return report
+
+    other = Path(shutil.copytree(run_folder, tmp_path / "other"))
+    monkeypatch.setattr(benchmark, "bench", bench)
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", "mlp", "other", "--add", "pi4.json", "--add", "pi5.json"]) == 0
+    assert asked["runs"] == [Path("mlp"), Path("other")] and asked["keep"] == Path("bench", FOLDER)
+    assert asked["add"] == [Path("pi4.json"), Path("pi5.json")] and asked["fresh"] is False
+    assert asked["command"] == "edgestitch bench mlp other --add pi4.json --add pi5.json"
+    assert len(list((tmp_path / "bench").iterdir())) == 3
+    assert main(["bench", "mlp", "other"]) == 2  # there is a report
+    assert main(["bench", "mlp", "other", "--out", "x/y", "--fresh", "--quick"]) == 0
+    assert len(list((tmp_path / "x" / "y").iterdir())) == 3 and asked["fresh"] is True
+    assert asked["effort"].quick is True and "--out x/y --quick --fresh" in asked["command"]
+    assert not (run_folder / "bench").exists() and not (other / "bench").exists()
+
+
+# TensorFlow takes seconds to start, once for each time that a bench is started here.
+WITHOUT_TENSORFLOW = """
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "tensorflow" else found(name, *more)
+"""
+
+
+@pytest.fixture
+def without_tensorflow(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that finds no TensorFlow."""
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW, "utf-8")
+    paths = [str(tmp_path / "without"), os.environ.get("PYTHONPATH", "")]
+    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _started(run: Path, until: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """A bench of `run` that has printed a line with `until` in it."""
     process = subprocess.Popen(
-        [*BENCH, str(run_folder)],
+        [*BENCH, str(run), "--quick"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env=environment,
     )
-    with process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith(f"[{after}/"):
-                break
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does: to every process at once
-        else:
-            process.send_signal(number)
-        told = process.stderr.read()
-    assert process.returncode == code and says in told and "Traceback" not in told
-    assert len(children) >= after
-    end = time.monotonic() + 5  # one that was just being started ends when its stdin does
+    assert process.stderr is not None
+    for line in process.stderr:
+        if until in line:
+            break
+    return process
+
+
+def _children(process: subprocess.Popen[str]) -> list[str]:
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
+def _wait_for_end(children: list[str]) -> None:
+    end = time.monotonic() + 10  # one that was just being started ends when its stdin does
     while any(map(_is_running, children)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(map(_is_running, children))
-    assert not (run_folder / "bench").exists() and list(temporary.iterdir()) == []
+
+
+def test_an_interrupted_bench_leaves_no_worker_and_goes_on_where_it_was(
+    small_run: Path, tmp_path: Path, without_tensorflow: dict[str, str]
+) -> None:
+    """Ctrl-C, then SIGTERM, then kill -9, then to its end: one measurement."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for number, code, says, until in (
+        (signal.SIGINT, 130, "interrupted", "litert: start"),
+        (signal.SIGTERM, 143, "terminated", "reference: start"),
+        (signal.SIGKILL, -9, "", "timing round 1"),
+    ):
+        with _started(small_run, until, without_tensorflow | {"TMPDIR": str(temporary)}) as process:
+            children = _children(process)
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # as a terminal does: to every process at once
+            else:
+                process.send_signal(number)
+            assert process.stderr is not None
+            told = process.stderr.read()
+        assert process.returncode == code and says in told and "Traceback" not in told
+        if number != signal.SIGKILL:
+            assert "the same command goes on" in told
+        assert children or number != signal.SIGKILL  # in a round all are alive
+        _wait_for_end(children)
+        assert [path.name for path in (small_run / "bench").iterdir()] == [FOLDER]
+        assert list(temporary.iterdir()) == []
+    done = subprocess.run(
+        [*BENCH, str(small_run), "--quick"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=without_tensorflow,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "goes on from an unfinished measurement: " in done.stderr
+    assert "start, batches" not in done.stderr  # and none is started anew
+    told = json.loads((small_run / "bench" / "report.json").read_text("utf-8"))
+    absent = [row for row in told["rows"] if row["format"] == "keras"]
+    assert len(absent) == 3 and all("pip install" in row["reason"] for row in absent)
+    ran = [row for row in told["rows"] if row["format"] != "keras"]
+    assert {row["engine"] for row in ran} >= {"litert", "reference", "onnxruntime"}
+    assert all(row["status"] == "ok" and row["n"] == 1000 for row in ran)
+    assert all(len(row["latency_us"]["block_p50"]) == 4 for row in ran)
+    assert any(" sittings: it was interrupted" in caveat for caveat in told["caveats"])
+    assert not (small_run / "bench" / FOLDER).exists()

@@ -1,10 +1,8 @@
-"""Rows measured by real processes that die, hang, chatter or behave."""
+"""What real processes measured becomes rows: accuracy, flips, distance, ratios."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import time
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,45 +10,37 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgestitch_benchmarks.measure import Effort, measure_rows
-from edgestitch_benchmarks.plans import Plan
+from edgestitch_benchmarks.against import with_against
+from edgestitch_benchmarks.measure import Planned, rows_of
 from edgestitch_benchmarks.report import Row
 from edgestitch_runtime.dataset import Part
+from edgestitch_runtime.rounds import Effort, Subject, measure
 
-BRIEF = Effort(min_seconds=0.02, min_runs=6, blocks=3, patience_s=30)
-Make = Callable[..., Plan]
+BRIEF = Effort(
+    min_seconds=0.02, min_runs=6, blocks=3, batches=(1,), batch_seconds=0.001, patience_s=30
+)
+Make = Callable[..., Subject]
 
 
 def measured(
-    plans: list[Plan],
-    part: Part,
-    folder: Path,
-    effort: Effort = BRIEF,
-    tell: Callable[[str], None] = lambda line: None,
+    subjects: list[Subject], part: Part, folder: Path, *, runs: str | None = None
 ) -> list[Row]:
+    """The rows of `subjects`, each of the run that a letter of `runs` names."""
     work = folder / "work"
     work.mkdir()
-    return measure_rows(plans, part, effort=effort, folder=work, tell=tell)
-
-
-def log(folder: Path) -> list[tuple[str, str, int]]:
-    lines = (folder / "log").read_text(encoding="utf-8").splitlines()
-    return [(name, what, int(pid)) for name, what, pid in (line.split() for line in lines)]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    found = measure(subjects, part.images_u8, effort=BRIEF, folder=work)
+    planned = [
+        Planned(run=run, artifact=subject.path.name, subject=subject)
+        for run, subject in zip(runs or "a" * len(subjects), subjects, strict=True)
+    ]
+    return rows_of(planned, found, part.labels)
 
 
 def test_a_rows_accuracy_and_flips_are_those_counted_by_hand(
-    fake_plan: Make, test_part: Part, tmp_path: Path
+    fake_subject: Make, test_part: Part, tmp_path: Path
 ) -> None:
-    plans = [fake_plan("float", format_="keras"), fake_plan("small")]
-    reference, small = measured(plans, test_part, tmp_path)
+    subjects = [fake_subject("float", format_="keras"), fake_subject("small")]
+    reference, small = measured(subjects, test_part, tmp_path)
     answers = {name: np.load(tmp_path / f"{name}.npy") for name in ("float", "small")}
     lost = won = changed = 0
     for truth, old, new in zip(test_part.labels, answers["float"], answers["small"], strict=True):
@@ -63,22 +53,46 @@ def test_a_rows_accuracy_and_flips_are_those_counted_by_hand(
     assert small.drop_interval_pp is not None and small.drop_pp is not None
     assert small.drop_interval_pp[0] < small.drop_pp < small.drop_interval_pp[1]
     assert reference.accuracy is not None and reference.drop_pp is None
+    assert reference.details is not None and reference.details.flips == ()
+    assert small.details is not None and len(small.details.flips) == min(changed, 24)
+    assert {f.image for f in small.details.flips} <= set(
+        np.flatnonzero(answers["float"] != answers["small"]).tolist()
+    )
+
+
+def test_each_run_is_compared_with_its_own_float_model(
+    fake_subject: Make, test_part: Part, tmp_path: Path
+) -> None:
+    subjects = [
+        fake_subject("one", format_="keras"),
+        fake_subject("two", format_="keras"),
+        fake_subject("small"),
+        fake_subject("little"),
+    ]
+    rows = measured(subjects, test_part, tmp_path, runs="abab")
+    answers = {s.path.name: np.load(tmp_path / f"{s.path.name}.npy") for s in subjects}
+    for row, other in ((rows[2], "one"), (rows[3], "two")):
+        assert row.changed == int((answers[row.artifact] != answers[other]).sum())
+    assert [row.run for row in rows] == list("abab")
+    assert rows[0].drop_pp is None and rows[1].drop_pp is None
+    changed = [int((answers["small"] != answers[name]).sum()) for name in ("one", "two")]
+    assert changed[0] != changed[1]  # else nothing was told apart
 
 
 def test_a_rows_distance_is_that_from_the_same_file_on_the_reference(
-    fake_plan: Make, test_part: Part, tmp_path: Path
+    fake_subject: Make, test_part: Part, tmp_path: Path
 ) -> None:
-    same, other = "1" * 64, "2" * 64
-    plans = [
-        replace(fake_plan("near"), sha256=same),
-        replace(fake_plan("exact", engine="reference"), sha256=same),
-        replace(fake_plan("alone"), sha256=other),
-        replace(fake_plan("broken", "exit", engine="reference"), sha256=other),
+    same, other = b"one file", b"another"
+    subjects = [
+        fake_subject("near", content=same),
+        fake_subject("exact", engine="reference", content=same),
+        fake_subject("alone", content=other),
+        fake_subject("broken", "exit", engine="reference", content=other),
     ]
     scores = np.load(tmp_path / "near-scores.npy")  # seven rows alike
     scores[:7] = np.load(tmp_path / "exact-scores.npy")[:7]
     np.save(tmp_path / "near-scores.npy", scores)
-    near, exact, alone, broken = measured(plans, test_part, tmp_path)
+    near, exact, alone, broken = measured(subjects, test_part, tmp_path)
     names = ("near", "exact")
     held = [np.load(tmp_path / f"{name}-scores.npy").tolist() for name in names]
     rows = list(zip(*held, strict=True))
@@ -92,146 +106,84 @@ def test_a_rows_distance_is_that_from_the_same_file_on_the_reference(
     assert exact.distance is None and alone.distance is None and broken.distance is None
 
 
-def test_blocks_go_round_the_rows(fake_plan: Make, test_part: Part, tmp_path: Path) -> None:
-    measured([fake_plan(name) for name in "abc"], test_part, tmp_path)
-    calls = [name for name, what, _ in log(tmp_path) if what == "call"]
-    assert [name for name, _ in itertools.groupby(calls)] == list("abc") * BRIEF.blocks
-    assert len({pid for _, _, pid in log(tmp_path)}) == 3  # a process each, kept
-
-
-def test_every_row_gets_its_runs_and_ordered_percentiles(
-    fake_plan: Make, test_part: Part, tmp_path: Path
+def test_absent_failed_and_killed_rows_stay_with_what_they_had(
+    fake_subject: Make, test_part: Part, tmp_path: Path
 ) -> None:
-    (row,) = measured([fake_plan("a")], test_part, tmp_path)
-    assert row.latency_us is not None and row.bare_latency_us is None
-    assert row.latency_us.runs >= BRIEF.min_runs
-    assert 0 < row.latency_us.p50 <= row.latency_us.p90 <= row.latency_us.p99
-    assert row.images_per_s is not None and row.images_per_s > 0
-    assert row.cold_start_ms is not None and row.cold_start_ms > 20
-    assert row.peak_rss_mb is not None and 10 < row.peak_rss_mb < 500
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "words"),
-    [
-        ("segfault", ["signal 11", "SIGSEGV"]),
-        ("exit", ["code 3", "bad operator"]),
-        ("no module", ["No module named 'engine'"]),
-        ("killed while timed", ["signal 9", "SIGKILL"]),
-    ],
-)
-def test_a_row_that_breaks_says_how_and_the_others_finish(
-    fake_plan: Make, test_part: Part, tmp_path: Path, behaviour: str, words: list[str]
-) -> None:
-    plans = [fake_plan("before"), fake_plan("broken", behaviour), fake_plan("after")]
-    before, broken, after = measured(plans, test_part, tmp_path)
-    assert broken.status == "failed" and broken.latency_us is None
-    assert broken.reason is not None and all(word in broken.reason for word in words)
-    assert "\n" not in broken.reason
-    for fine in (before, after):
-        assert fine.status == "ok" and fine.latency_us is not None and fine.accuracy is not None
-
-
-def test_a_row_killed_while_timed_keeps_the_accuracy_it_had(
-    fake_plan: Make, test_part: Part, tmp_path: Path
-) -> None:
-    (broken,) = measured([fake_plan("a", "killed while timed")], test_part, tmp_path)
-    assert broken.accuracy is not None and broken.images_per_s is None
-
-
-def test_a_worker_that_never_returns_is_ended_and_becomes_a_failed_row(
-    fake_plan: Make, test_part: Part, tmp_path: Path
-) -> None:
-    started = time.monotonic()
-    hanging, fine = measured(
-        [fake_plan("h", "hang"), fake_plan("f")],
-        test_part,
-        tmp_path,
-        effort=replace(BRIEF, patience_s=3),
-    )
-    assert time.monotonic() - started < 20
-    assert hanging.status == "failed" and hanging.reason is not None
-    assert "within 3 s" in hanging.reason and fine.status == "ok"
-    assert not any(is_alive(pid) for _, _, pid in log(tmp_path))
-
-
-def test_a_program_that_is_no_worker_becomes_a_failed_row(
-    fake_plan: Make, test_part: Part, tmp_path: Path
-) -> None:
-    plans = [
-        replace(fake_plan("a"), command=("/nonexistent/python", "-m", "x")),
-        replace(fake_plan("b"), command=("/bin/echo", "hello")),
-        replace(fake_plan("c"), command=("/bin/true",)),
+    reason = "not installed here"
+    subjects = [
+        replace(fake_subject("a"), command=None, status="absent", reason=reason),
+        fake_subject("b", "segfault"),
+        fake_subject("c", "killed while timed"),
+        fake_subject("d", "file deleted"),
+        fake_subject("e"),
     ]
-    missing, talker, silent = measured(plans, test_part, tmp_path)
-    assert missing.reason is not None and "/nonexistent/python" in missing.reason
-    assert talker.reason is not None and "hello" in talker.reason
-    assert silent.status == "failed"
+    absent, dead, killed, deleted, fine = measured(subjects, test_part, tmp_path)
+    assert (absent.status, absent.reason, absent.accuracy) == ("absent", reason, None)
+    assert dead.status == "failed" and "SIGSEGV" in (dead.reason or "") and dead.accuracy is None
+    assert killed.status == "failed" and killed.accuracy is not None
+    assert killed.latency_us is None and killed.against is None and killed.details is not None
+    assert deleted.status == "failed" and "deleted" in (deleted.reason or "")
+    assert deleted.accuracy is None and deleted.parts is None
+    assert fine.status == "ok" and fine.latency_us is not None
 
 
-def test_an_absent_row_stays_with_its_reason(
-    fake_plan: Make, test_part: Part, tmp_path: Path
+def test_images_a_second_are_a_million_microseconds_over_the_mean_latency(
+    fake_subject: Make, test_part: Part, tmp_path: Path
 ) -> None:
-    absent = replace(fake_plan("a"), command=None, status="absent", reason="not installed here")
-    row, fine = measured([absent, fake_plan("b")], test_part, tmp_path)
-    assert (row.status, row.reason, row.accuracy) == ("absent", "not installed here", None)
-    assert fine.status == "ok"
+    """Half of the calls take at least p50, so the mean is half of it or more."""
+    (row,) = measured([fake_subject("a")], test_part, tmp_path)
+    assert row.latency_us is not None and row.images_per_s is not None
+    mean_us = 1e6 / row.images_per_s
+    assert row.latency_us.p50 / 2 <= mean_us <= 50 * row.latency_us.p99
 
 
-def test_ctrl_c_ends_every_worker(fake_plan: Make, test_part: Part, tmp_path: Path) -> None:
-    def interrupt(line: str) -> None:
-        if "block 2" in line:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        measured([fake_plan("a"), fake_plan("b")], test_part, tmp_path, tell=interrupt)
-    pids = {pid for _, _, pid in log(tmp_path)}
-    assert len(pids) == 2 and not any(is_alive(pid) for pid in pids)
+def timed(row: Row, blocks: list[float], **changes: str | None) -> Row:
+    assert row.latency_us is not None
+    latency_us = replace(row.latency_us, block_p50=tuple(blocks))
+    return replace(row, latency_us=latency_us, **changes)  # pyright: ignore[reportArgumentType]
 
 
-def test_progress_names_every_row_and_what_is_left(
-    fake_plan: Make, test_part: Part, tmp_path: Path
+@pytest.fixture
+def plain_row(fake_subject: Make, test_part: Part, tmp_path: Path) -> Row:
+    (row,) = measured([fake_subject("a")], test_part, tmp_path)
+    return row
+
+
+def test_a_ratio_is_that_of_the_blocks_of_one_round_each(plain_row: Row) -> None:
+    """The machine slows down threefold; the ratio of each round stays 2."""
+    drift = [1 + 0.1 * k for k in range(20)]
+    baseline = timed(plain_row, drift, format="tflite", precision="float32", engine="litert")
+    twice = timed(plain_row, [2 * p50 for p50 in drift], artifact="b")
+    first, second = with_against([twice, baseline])
+    assert second.against is None  # the baseline itself
+    assert first.against is not None and first.against.row == "a on litert"
+    assert first.against.value == pytest.approx(2) and first.against.verdict == "slower"
+    assert first.against.low < 2 < first.against.high < 2.2
+    same = timed(plain_row, drift, artifact="c")
+    (found, _) = with_against([same, baseline])
+    assert found.against is not None and found.against.verdict == "cannot tell"
+
+
+def test_the_baseline_is_float32_tflite_else_onnx_else_the_keras_function_of_the_run(
+    plain_row: Row,
 ) -> None:
-    told: list[str] = []
-    measured([fake_plan("a"), fake_plan("b", "exit")], test_part, tmp_path, tell=told.append)
-    assert told[0].startswith("[1/2] a on fake: ") and "%" in told[0]
-    assert told[1].startswith("[2/2] b on fake: failed: ")
-    assert "left" in told[-1]
+    blocks = [1.0] * 20
+    keras = timed(plain_row, blocks, format="keras", precision="float32", engine="keras function")
+    onnx = timed(plain_row, blocks, format="onnx", precision="float32", engine="onnxruntime")
+    tflite = timed(plain_row, blocks, format="tflite", precision="float32", engine="litert")
+    row = timed(plain_row, [3.0] * 20, artifact="b")
+    failed = replace(tflite, status="failed", latency_us=None)
+    stranger = replace(tflite, run="another")
+    for others, name in (
+        ([keras, onnx, tflite], "a on litert"),
+        ([keras, onnx, failed], "a on onnxruntime"),
+        ([stranger, keras], "a on keras function"),
+    ):
+        found = with_against([row, *others])[0].against
+        assert found is not None and found.row == name and math.isclose(found.value, 3)
+    assert with_against([row, stranger, failed])[0].against is None
 
 
-OPENED = (
-    '{"ok": true, "engine_version": "1", "peak_rss_mb": 1.5, '
-    '"versions": {"python": "3", "numpy": "1"}, "kinds": ["classify"]}'
-)
-
-
-@pytest.mark.parametrize(
-    ("answer", "says"),
-    [
-        ("1", "expected a JSON object"),
-        ("[]", "expected a JSON object"),
-        ("null", "expected a JSON object"),
-        ("[" * 100_000, "expected JSON"),
-        ('{"ok": true}', "engine_version"),
-        ('{"ok": 1}', "refused"),
-        (OPENED.replace("1.5", "NaN"), "peak_rss_mb"),
-        (OPENED.replace('{"python": "3", "numpy": "1"}', "3"), "versions"),
-        (OPENED.replace('["classify"]', "[]"), "kinds"),
-        (OPENED.replace('["classify"]', '["classify", {}]'), "kinds"),
-        (OPENED, "did not write its answers"),
-    ],
-    ids=lambda text: text[:24],
-)
-def test_a_program_that_answers_what_no_worker_does_becomes_a_failed_row(
-    fake_plan: Make, test_part: Part, tmp_path: Path, answer: str, says: str
-) -> None:
-    (tmp_path / "answer").write_text(answer + "\n", encoding="utf-8")
-    script = f"while read line; do cat {tmp_path / 'answer'}; done"
-    liar, fine = measured(
-        [replace(fake_plan("a"), command=("/bin/sh", "-c", script)), fake_plan("b")],
-        test_part,
-        tmp_path,
-    )
-    assert liar.status == "failed" and liar.reason is not None and says in liar.reason
-    assert "\n" not in liar.reason and len(liar.reason) < 400
-    assert fine.status == "ok"
+def test_rows_with_other_blocks_are_not_compared(plain_row: Row) -> None:
+    tflite = timed(plain_row, [1.0] * 20, format="tflite", precision="float32", engine="litert")
+    assert with_against([timed(plain_row, [3.0] * 19), tflite])[0].against is None

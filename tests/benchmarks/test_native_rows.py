@@ -10,38 +10,53 @@ import pytest
 
 from edgestitch_benchmarks.against_litert import against_litert
 from edgestitch_benchmarks.plans import plan_rows
-from edgestitch_benchmarks.report import LatencyUs, Report, Row
+from edgestitch_benchmarks.report import Report, Row
 from edgestitch_benchmarks.table import as_text
 from edgestitch_benchmarks.writer import as_html, as_markdown
 from edgestitch_runtime.errors import EdgestitchError
+from edgestitch_runtime.measurement import LatencyUs
 from edgestitch_runtime.run_folder import read_run
 
 LITERT = 4  # the report's row of mlp-int8.tflite on litert
 
 
+def scaled(told: LatencyUs, ratio: float) -> LatencyUs:
+    """The latency `ratio` times as long, in every block."""
+    blocks = tuple(ratio * p50 for p50 in told.block_p50)
+    return replace(told, p50=told.p50 * ratio, block_p50=blocks)
+
+
 def with_native(report: Report, ratio: float, *, artifact: str = "mlp-int8-x86_64-linux.so") -> Row:
-    """A native row whose bare p50 is `ratio` times that of litert, all else the other way round."""
+    """A native row whose bare blocks are `ratio` times those of litert, all else the other way."""
     litert = report.rows[LITERT]
     assert litert.engine == "litert" and litert.bare_latency_us and litert.latency_us
-    p50 = litert.bare_latency_us.p50 * ratio
+    bare, whole = litert.bare_latency_us, litert.latency_us
     return replace(
         litert,
         artifact=artifact,
         format="native",
         engine="native",
-        latency_us=replace(litert.latency_us, p50=litert.latency_us.p50 / ratio),
-        bare_latency_us=LatencyUs(p50=p50, p90=p50, p99=p50, runs=1000),
+        latency_us=replace(whole, block_p50=tuple(p / ratio for p in whole.block_p50)),
+        bare_latency_us=replace(
+            bare, p50=bare.p50 / ratio, block_p50=tuple(p * ratio for p in bare.block_p50)
+        ),
     )
 
 
 @pytest.mark.parametrize(
     ("ratio", "line"),
     [
-        (1.3, "native takes 1.3 times as long as litert for mlp-int8 (bare call)"),
-        (17.2, "native takes 17 times as long as litert for mlp-int8 (bare call)"),
-        (0.5, "litert takes 2.0 times as long as native for mlp-int8 (bare call)"),
-        (1.04, "native and litert take the same time for mlp-int8 (bare call, within 5 %)"),
-        (0.96, "native and litert take the same time for mlp-int8 (bare call, within 5 %)"),
+        (1.3, "native takes 1.3 times [1.3, 1.3] as long as litert for mlp-int8 (bare call)"),
+        (17.2, "native takes 17 times [17, 18] as long as litert for mlp-int8 (bare call)"),
+        (0.5, "litert takes 2.0 times [1.9, 2.1] as long as native for mlp-int8 (bare call)"),
+        (
+            1.01,
+            "native or litert, which is faster for mlp-int8: cannot tell [0.98, 1.04] (bare call)",
+        ),
+        (
+            0.99,
+            "native or litert, which is faster for mlp-int8: cannot tell [0.96, 1.02] (bare call)",
+        ),
     ],
 )
 def test_the_ratio_of_the_bare_calls_is_told_whoever_wins(
@@ -67,11 +82,12 @@ def test_a_native_row_is_compared_with_its_own_model_among_names_that_begin_alik
     report: Report,
 ) -> None:
     litert = report.rows[LITERT]
-    slow = LatencyUs(p50=1e6, p90=1e6, p99=1e6, runs=9)
+    assert litert.bare_latency_us is not None
+    slow = scaled(litert.bare_latency_us, 1e5)
     alike = replace(litert, artifact="mlp.tflite", bare_latency_us=slow)
     other = replace(report, rows=(alike, *report.rows, with_native(report, 2.0), alike))
     assert against_litert(other) == [
-        "native takes 2.0 times as long as litert for mlp-int8 (bare call)"
+        "native takes 2.0 times [1.9, 2.1] as long as litert for mlp-int8 (bare call)"
     ]
 
 
@@ -100,4 +116,4 @@ def test_a_run_of_c_alone_has_the_rows_of_its_float_model_once_it_was_checked(
         plan_rows(read_run(folder), engine_pythons={})
     (folder / "export" / "mlp-int8-check.json").write_text("[]", "utf-8")
     plans = plan_rows(read_run(folder), engine_pythons={})
-    assert [p.engine for p in plans] == ["keras predict", "keras call"]
+    assert [p.engine for p in plans] == ["keras predict", "keras call", "keras function"]

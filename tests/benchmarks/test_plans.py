@@ -30,7 +30,7 @@ def test_every_artifact_meets_every_engine_of_its_format_and_the_float_model_com
     mini_run: Path,
 ) -> None:
     rows = plan_rows(read_run(mini_run), engine_pythons={})
-    assert [p.engine for p in rows[:2]] == ["keras predict", "keras call"]
+    assert [p.engine for p in rows[:3]] == ["keras predict", "keras call", "keras function"]
     expected = {
         (path.name, engine.name)
         for path in (mini_run / "export").iterdir()
@@ -38,10 +38,10 @@ def test_every_artifact_meets_every_engine_of_its_format_and_the_float_model_com
         if path.suffix.lstrip(".") in engine.formats
         and (engine.name != "reference" or path.name == "mlp-int8.tflite")
     }
-    assert {(p.path.name, p.engine) for p in rows[2:]} == expected and len(rows[2:]) == len(
+    assert {(p.path.name, p.engine) for p in rows[3:]} == expected and len(rows[3:]) == len(
         expected
     )
-    assert [p.precision for p in rows[2:] if p.engine == "litert"] == [
+    assert [p.precision for p in rows[3:] if p.engine == "litert"] == [
         "float32",
         "float16",
         "dynamic",
@@ -141,7 +141,7 @@ def test_an_artifact_of_another_run_is_not_compared_with_this_ones_model(
     record = json.loads((run_folder / "run.json").read_text("utf-8"))
     change(run_folder, record)
     (run_folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    rows = plan_rows(read_run(run_folder), engine_pythons={})[2:]
+    rows = plan_rows(read_run(run_folder), engine_pythons={})[3:]
     for row in rows:
         if row.path == bare:
             assert row.status != "failed" and row.precision == "unknown"

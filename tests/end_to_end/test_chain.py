@@ -125,7 +125,8 @@ def test_the_commands_tell_one_story_of_the_artifact(
     assert card["accuracy"]["float"]["correct"] == told["train"]["test_correct"]
     assert card["hashes"]["source_model"] == told["train"]["model_sha256"]
     assert card["hashes"]["weights"] == told["inspect"]["weights_sha256"]
-    assert told["profile"]["sha256"] == exported["sha256"]
+    (profiled,) = told["profile"]["rows"]
+    assert profiled["sha256"] == exported["sha256"] and profiled["engine"] == "litert"
     rows = {(r["artifact"], r["engine"]): r for r in told["bench"]["rows"]}
     row = rows["mlp-int8.tflite", "litert"]
     assert row["sha256"] == exported["sha256"]

@@ -232,23 +232,6 @@ RUNTIME: list[Mutant] = [
         ("the newest run is the oldest", "newest = max(records", "newest = min(records"),
     ),
     *faults_in(
-        "runtime/timing",
-        "runtime/test_timing",
-        ("p99 is the 95th percentile", "(50, 90, 99)", "(50, 90, 95)"),
-        ("latency in nanoseconds", "(50, 90, 99)) / 1000", "(50, 90, 99))"),
-        ("the collector stays on", "    gc.disable()\n", "    pass\n"),
-    ),
-    *faults_in(
-        "runtime/worker",
-        "runtime/test_worker",
-        ("what an engine prints reaches the protocol", "        os.dup2(2, 1)\n", ""),
-        (
-            "a refusal is told as a success",
-            '{"ok": False, "message": error.message',
-            '{"ok": True, "message": error.message',
-        ),
-    ),
-    *faults_in(
         "runtime/cli",
         "runtime/test_writing runtime/test_profile end_to_end/test_commands",
         ("a refusal exits with 1", "return error.exit_code", "return 1"),

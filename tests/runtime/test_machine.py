@@ -12,7 +12,7 @@ import pytest
 
 from edgestitch_runtime import machine
 
-PEAK = "from edgestitch_runtime.machine import peak_rss_mb; print(peak_rss_mb())"
+PEAK = "from edgestitch_runtime.resident import peak_rss_mb; print(peak_rss_mb())"
 
 
 def test_the_description_agrees_with_what_the_system_says_elsewhere() -> None:
@@ -84,3 +84,49 @@ def test_peak_memory_does_not_count_the_process_that_started_this_one(tmp_path: 
         encoding="utf-8",
     )
     assert float(subprocess.check_output([sys.executable, parent])) < 150
+
+
+def test_extensions_are_those_of_cpuinfo_that_kernels_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    for line, isa in (
+        (
+            "flags\t\t: fpu avx2 avx512_vnni amx_int8 hypervisor",
+            ("avx2", "avx512_vnni", "amx_int8"),
+        ),
+        ("Features\t: fp asimd evtstrm i8mm asimddp", ("asimd", "asimddp", "i8mm")),
+        ("Features\t: half thumb neon vfpv4", ("neon", "vfpv4")),
+        ("processor\t: 0", ()),
+    ):
+        told = {"/proc/cpuinfo": f"{line}\n"}
+        monkeypatch.setattr(machine, "_text", lambda path, told=told: told.get(path, ""))
+        found = machine.describe()
+        assert found.isa == isa and " ".join(isa) in found.line()
+
+
+def test_temperature_is_that_of_the_hottest_part_that_tells(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "_THERMOMETERS", str(tmp_path))
+    assert machine.describe().temperature_c is None
+    for number, text in enumerate(("45000", "71234\n", "", "-274000", "none", "1000000")):
+        zone = tmp_path / f"thermal_zone{number}"
+        zone.mkdir()
+        (zone / "temp").write_text(text)
+    (tmp_path / "thermal_zone9").mkdir()
+    assert machine.describe().temperature_c == pytest.approx(71.234)
+    assert "71 C" in machine.describe().line()
+
+
+def test_frequencies_and_boost_are_told_where_linux_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        f"{machine._CPUFREQ}/scaling_min_freq": "600000\n",
+        f"{machine._CPUFREQ}/scaling_max_freq": "1500000\n",
+        "/sys/devices/system/cpu/intel_pstate/no_turbo": "1\n",
+    }
+    monkeypatch.setattr(machine, "_text", lambda path: told.get(path, ""))
+    found = machine.describe()
+    assert found.frequency_mhz == (600, 1500) and "600 to 1,500 MHz" in found.line()
+    assert found.boost is False
+    told["/sys/devices/system/cpu/cpufreq/boost"] = "1\n"
+    assert machine.describe().boost is True
+    told.clear()
+    assert (machine.describe().frequency_mhz, machine.describe().boost) == (None, None)

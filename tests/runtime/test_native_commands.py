@@ -49,8 +49,8 @@ def test_profile_times_it(path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     np.save(path.with_name("images.npy"), images(30))
     words = ["--images", str(path.with_name("images.npy")), "--min-seconds", "0.01", "--json"]
     assert main(["profile", str(path), *words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["engine"] == "native" and told["bare"]["p50_us"] > 0
+    (told,) = json.loads(capsys.readouterr().out)["rows"]
+    assert told["engine"] == "native" and told["bare_latency_us"]["p50"] > 0
     assert "reference does not run native files" in json.dumps(told["distance"])
 
 

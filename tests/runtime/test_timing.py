@@ -108,3 +108,56 @@ def test_warm_up_gives_both_its_time_and_its_runs() -> None:
 
 def test_reading_the_clock_costs_something_and_less_than_a_tenth_of_a_millisecond() -> None:
     assert 0 < timing.timer_ns() < 100_000
+
+
+def test_the_cost_of_the_clock_is_that_of_two_readings_in_a_row() -> None:
+    """A call that does nothing takes what any empty call takes, and not a reading more."""
+    nothing = Timed(call=(0).__add__, inputs=[0])
+    raw = timing.time_block(nothing, seconds=0.02, runs=100)
+    cost = timing.timer_ns(readings=5001)
+    clean = timing.without_timer(raw, cost_ns=cost)
+    assert np.median(raw) - np.median(clean) == pytest.approx(cost, abs=1)
+    assert 1 <= np.median(clean) < np.median(raw)
+    assert (timing.without_timer(np.array([5, 50]), cost_ns=10.4) == [1, 40]).all()
+
+
+class Pretended:
+    """A clock that only calls move: `seconds` gives what the call of each number takes."""
+
+    def __init__(self, seconds: Callable[[int], float]) -> None:
+        self.now, self.made, self._seconds = 0.0, 0, seconds
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def call(self, _: object) -> None:
+        self.now += self._seconds(self.made)
+        self.made += 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "takes", "calls"),
+    [
+        # Shorter by 1 % each call until call 100: the sixth window is the first like its last.
+        (lambda k: 0.01 * 0.99 ** min(k, 100), 0.05, range(121, 161)),
+        # Steady calls: as long as asked for, and two windows to see that they are.
+        (lambda k: 0.0002, 0.2, range(1000, 1103)),
+        (lambda k: 0.0002, 0.0001, range(10, 12)),
+        (lambda k: 0.000001, 0.1, range(99_000, 121_000)),
+        # A Keras predict of 50 ms: two windows of 20, two seconds.
+        (lambda k: 0.05, 0.1, range(40, 41)),
+        # Longer by 1 ms each call: given up after twenty times what was asked for.
+        (lambda k: 0.001 * k, 0.02, range(28, 31)),
+        # 1 s a call: given up at once, but not before a few.
+        (lambda k: 1.0, 0.001, range(3, 4)),
+    ],
+    ids=["becoming faster", "steady", "short", "tiny", "predict", "never steady", "slow"],
+)
+def test_warming_up_ends_when_calls_are_as_long_as_those_before_or_patience_does(
+    monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float], takes: float, calls: range
+) -> None:
+    pretended = Pretended(seconds)
+    monkeypatch.setattr(timing, "time", pretended)
+    timing.warm_up_until_stable(Timed(call=pretended.call, inputs=[0]), seconds=takes)
+    assert pretended.made in calls
+    assert pretended.now <= 3
