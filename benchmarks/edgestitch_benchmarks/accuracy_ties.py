@@ -2,8 +2,9 @@
 
 Of two artifacts of one run the report knows how many images each lost and won beside the float
 model, and not which. They differ from each other on the most images when these are all others: the
-paired interval of that case is at least as wide as the true one. Artifacts of two runs are
-compared as if they had answered other images, which is wider still where the answers go together.
+paired interval of that case is at least as wide as the true one. Artifacts of two runs, and those
+of which nobody counted what they lost and won, are compared as if they had answered other images,
+which is wider still where the answers go together.
 """
 
 from __future__ import annotations
@@ -28,16 +29,23 @@ def difference_interval(row: Row, other: Row) -> tuple[float, float] | None:
     """
     if row.accuracy is None or other.accuracy is None or not row.n or row.n != other.n:
         return None
-    if row.run == other.run:
-        return _of_one_run(row, other, row.n)
+    own, others = _flips(row), _flips(other)
+    if row.run == other.run and own and others:
+        return _of_one_run(round(row.accuracy * row.n), own, others, row.n)
     return _of_two_runs(row.accuracy, other.accuracy, row.n)
 
 
-def _of_one_run(row: Row, other: Row, n: int) -> tuple[float, float]:
-    assert row.accuracy is not None
-    correct = round(row.accuracy * n)
-    only_row = (row.flips_won or 0) + (other.flips_lost or 0)
-    only_other = (row.flips_lost or 0) + (other.flips_won or 0)
+def _flips(row: Row) -> tuple[int, int] | None:
+    """Lost and won beside the float model, which itself has neither; None where not counted."""
+    if row.flips_lost is None or row.flips_won is None:
+        return (0, 0) if row.format == "keras" else None
+    return row.flips_lost, row.flips_won
+
+
+def _of_one_run(
+    correct: int, own: tuple[int, int], others: tuple[int, int], n: int
+) -> tuple[float, float]:
+    only_row, only_other = own[1] + others[0], own[0] + others[1]
     both = correct - only_row
     # More than there can be: then some of the images are the same ones for both.
     spare = max(0, -both, only_row + only_other + both - n)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 IDENTICAL = "identical"
 NOTE = (
-    "Rows of another machine were measured there, by `edgestitch profile`, and joined by the hash "
-    "of the file. Their accuracy is the one measured here on the same engine, where the device "
-    "answered the file's golden vectors identically; else there is none."
+    "Rows of another machine were measured there, by edgestitch profile, as its own profile says: "
+    "with other threads, calls and images perhaps. They are joined by the hash of the file. Their "
+    "accuracy is the one measured here on the same engine, where the device answered the file's "
+    "golden vectors identically; else there is none."
 )
 
 
@@ -41,9 +42,9 @@ def read_profiles(
 ) -> list[Profiled]:
     """The profiles in `paths`, each called by its file's stem.
 
-    `hashes` are those of the files here. A row of another file is left out, which `say` is told.
-    Raises EdgestitchError when a file is no
-    profile, has no row of a file here, or is called as another one.
+    `hashes` are those of the files here. A row of another file is left out, and a second one of a
+    file on an engine, which `say` is told. Raises EdgestitchError when a file is no profile, has no
+    row of a file here, or is called as another one or by what cannot be printed.
     """
     found: dict[str, Profiled] = {}
     for path in paths:
@@ -61,18 +62,26 @@ def read_profiles(
 def _read(path: Path, hashes: frozenset[str], say: Callable[[str], None]) -> Profiled:
     from .reading import read_measurements
 
+    if not path.stem.isprintable():
+        raise EdgestitchError(
+            f"the added profile {path.name!a} has a name that cannot be printed",
+            hint="rename the file: its name is what the machine is called",
+        )
     read: Measurements = read_measurements(path)
     if read.kind != "profile":
         raise EdgestitchError(
             f"{path} is a {read.kind}, expected a profile",
             hint="make one on the device: edgestitch profile ARTIFACT... --json FILE.json",
         )
-    rows = []
+    rows: dict[tuple[str | None, str], Row] = {}
     for row in read.rows:
-        if row.sha256 in hashes:
-            rows.append(row)
-        else:
+        if row.sha256 not in hashes:
             say(f"left out of {path.name}: {row.name}, whose file is none of these runs")
+        elif (row.sha256, row.engine) in rows:
+            kept = rows[row.sha256, row.engine].name
+            say(f"left out of {path.name}: {row.name}, the same file and engine as {kept} there")
+        else:
+            rows[row.sha256, row.engine] = row
     if not rows:
         raise EdgestitchError(
             f"{path} has no row of a file of these runs",
@@ -85,8 +94,9 @@ def _read(path: Path, hashes: frozenset[str], say: Callable[[str], None]) -> Pro
             machine_line=read.machine_line,
             versions=dict(read.versions),
             command=read.command,
+            caveats=read.caveats,
         ),
-        rows=tuple(rows),
+        rows=tuple(rows.values()),
     )
 
 

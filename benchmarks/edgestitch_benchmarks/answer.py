@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgestitch_runtime.comparing import FASTER, SLOWER, Ratio, interleaved_ratio
+from edgestitch_runtime.golden_check import DIFFERS
 
 from .accuracy_ties import cannot_be_told
 from .report import OK, Recommended, Row
@@ -33,9 +34,11 @@ class Headline:
 
 def headlines(rows: Sequence[Row]) -> list[Headline]:
     """One for each run of this machine that has a smaller precision and float32 of one format,
-    both timed on one engine: int8 before others, TFLite before ONNX.
+    both timed on one engine: int8 before others, TFLite before ONNX. A row that differs from its
+    file's golden vectors is in none.
     """
     here = [row for row in rows if row.machine is None and row.status == OK and row.latency_us]
+    here = [row for row in here if row.selftest != DIFFERS]
     found = []
     for run in dict.fromkeys(row.run for row in here):
         of_run = [row for row in here if row.run == run]
@@ -73,6 +76,15 @@ def answer(rows: Sequence[Row]) -> str:
     if missing and not several:
         parts[0] = f"No int8 was measured beside float32. {parts[0][0].upper()}{parts[0][1:]}"
     return "; ".join(parts) + "."
+
+
+def not_as_exported(rows: Sequence[Row]) -> tuple[str, ...]:
+    """A caveat that names the rows whose self-test says `differs`; () where none does."""
+    names = [row.name for row in rows if row.selftest == DIFFERS]
+    if not names:
+        return ()
+    verb, whose = ("answers", "its") if len(names) == 1 else ("answer", "their")
+    return (f"{_named(names)} no longer {verb} {whose} golden vectors as exported.",)
 
 
 def basis(rows: Sequence[Row]) -> str:
@@ -128,7 +140,7 @@ def _speed(one: Headline) -> str:
 
 def _loss(row: Row) -> str:
     if row.drop_pp is None or row.drop_interval_pp is None:
-        return "of unknown accuracy"
+        return "loss not known: no float Keras row"
     low, high = row.drop_interval_pp
     if low > 0:
         return f"loses {_points(row.drop_pp)} points ({_points(low)} to {_points(high)})"
@@ -180,7 +192,7 @@ def recommended(rows: Sequence[Row]) -> tuple[Recommended, ...]:
         row
         for row in rows
         if row.machine is None and row.status == OK and row.format != "keras"
-        if row.selftest != "differs" and row.latency_us is not None
+        if row.selftest != DIFFERS and row.latency_us is not None
     ]
     timed = sorted(able, key=_p50)
     found = []

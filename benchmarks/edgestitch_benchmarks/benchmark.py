@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from edgestitch_runtime import machine
-from edgestitch_runtime.caveats import caveats
 from edgestitch_runtime.dataset import Dataset, find_recorded
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.inspecting import inspect_artifact
@@ -23,8 +22,8 @@ from edgestitch_runtime.rounds import Effort, Progress, measure
 from edgestitch_runtime.timing import timer_ns
 
 from .added import added_rows, read_profiles
-from .answer import answer, recommended
-from .chosen_runs import ChosenRun, choose_runs, test_hashes
+from .answer import answer, not_as_exported, recommended
+from .chosen_runs import ChosenRun, choose_runs, printable, test_hashes
 from .doubts import not_measured, note_on_added, own_caveats
 from .flip_images import flip_images
 from .journal import FileJournal, NoFileJournal
@@ -32,6 +31,7 @@ from .measure import KERAS, Planned, rows_of, what_is_timed
 from .plans import plan_rows
 from .python_versions import versions_of
 from .report import Report, Row, RunOfReport, TargetRow
+from .sittings import Sitting, caveats_of, sittings_of
 from .target_checks import read_targets
 
 Journal = FileJournal | NoFileJournal
@@ -58,11 +58,11 @@ def bench(
     where the slim runtime is installed too. `add` are profiles of other machines.
 
     What is measured is kept in the folder `keep` as it comes, and what an interrupted call left
-    there is not measured again, unless `fresh` or when it is of something else; take it away with
-    `journal.forget` once the report is written. `command` is what the report says made it; `tell`
-    gets the progress, `say` a line where something is to be known. Writes nothing else but
-    temporary files; see `write_report`. Raises EdgestitchError when the runs, their artifacts or
-    their data cannot be found or do not belong together.
+    there is not measured again, unless `fresh`; take it away with `journal.forget` once the report
+    is written. `command` is what the report says made it; `tell` gets the progress, `say` a line
+    where something is to be known. Writes nothing else but temporary files; see `write_report`.
+    Raises EdgestitchError when the runs, their artifacts or their data cannot be found or do not
+    belong together, or `keep` holds an unfinished measurement of something else.
     """
     effort = effort or Effort()
     chosen = choose_runs(_folders(runs))
@@ -78,23 +78,31 @@ def bench(
             say(_goes_on(journal.answers, len(planned), effort.blocks))
         # The float models first: they start slowest, and a quick measurement starts two at once.
         order = sorted(range(len(planned)), key=lambda k: planned[k].subject.format != KERAS)
-        found = measure(
-            [planned[k].subject for k in order],
-            dataset.test.images_u8,
-            effort=effort,
-            folder=folder,
-            journal=journal,
-            tell=tell,
-        )
-        sittings = journal.sittings
-    load = other_load(times, cpu_times())
-    general = caveats(here, machine.describe(), load, quick=effort.quick, generated=False)
+        try:
+            found = measure(
+                [planned[k].subject for k in order],
+                dataset.test.images_u8,
+                effort=effort,
+                folder=folder,
+                journal=journal,
+                tell=tell,
+            )
+        finally:
+            now = Sitting(
+                machine=here,
+                temperature_c=machine.describe().temperature_c,
+                load=other_load(times, cpu_times()),
+            )
+            journal.tell(now.to_json())
+        count, sittings = journal.sittings, sittings_of(journal.told) or [now]
+    here = sittings[-1].machine
     measured = dict(zip(order, found, strict=True))
     rows = rows_of(planned, [measured[k] for k in range(len(planned))], dataset.test.labels)
     rows += added_rows(profiled, rows)
     added = tuple(one.profile for one in profiled)
-    own = own_caveats(rows, dataset=dataset.name, n=len(dataset.test.labels), sittings=sittings)
     told = [_told(one, dataset) for one in chosen]
+    own = own_caveats(rows, dataset=told[0].dataset, n=len(dataset.test.labels), sittings=count)
+    there = [f"{one.label}: {caveat}" for one in added for caveat in one.caveats]
     return Report(
         run=told[0],
         runs=tuple(told),
@@ -104,7 +112,7 @@ def bench(
         versions=_versions(rows, here.python),
         command=command,
         quick=effort.quick,
-        caveats=(*general, *own),
+        caveats=(*caveats_of(sittings, quick=effort.quick), *not_as_exported(rows), *own, *there),
         not_measured=not_measured(rows, targets, added, effort),
         timed=(*what_is_timed(effort, timer_ns=timer_ns()), *note_on_added(added)),
         answer=answer(rows),
@@ -135,7 +143,7 @@ def _planned(
     names += Counter(name for _, found in targets for name in {t.artifact for t in found})
 
     def called(one: ChosenRun, name: str) -> str:
-        return f"{one.label}/{name}" if names[name] > 1 else name
+        return printable(f"{one.label}/{name}" if names[name] > 1 else name)
 
     planned = [
         Planned(run=one.label, artifact=called(one, subject.path.name), subject=subject)
@@ -143,7 +151,11 @@ def _planned(
         for subject in found
     ]
     return planned, [
-        replace(target, artifact=called(one, target.artifact))
+        replace(
+            target,
+            artifact=called(one, target.artifact),
+            reason=target.reason and printable(target.reason),
+        )
         for one, found in targets
         for target in found
     ]
@@ -184,23 +196,32 @@ def _journal(
 
 def _goes_on(answers: Mapping[str, Any], rows: int, rounds: int) -> str:
     """What an interrupted measurement had done, by the keys that rounds.py gives its answers."""
-    words = [key.split() for key in answers]
-    started = len({key[0] for key in words if key[1] == "open"})
-    blocks = Counter(key[2] for key in words if key[1:] and key[1] == "block")
-    whole = sum(count == max(blocks.values()) for count in blocks.values())
+    opened = {key.partition(" ")[0] for key in answers if key.endswith(" open")}
+    alive = [row for row in opened if f"{row} failed" not in answers]
+    blocks = [(row, kind) for row in alive for kind in _kinds(answers.get(f"{row} answers"))]
+    whole = sum(
+        all(f"{row} block {number} {kind}" in answers for row, kind in blocks)
+        for number in range(rounds if blocks else 0)
+    )
     return (
-        f"goes on from an unfinished measurement: {started} of {rows} rows started, "
+        f"goes on from an unfinished measurement: {len(opened)} of {rows} rows started, "
         f"{whole} of {rounds} rounds"
     )
+
+
+def _kinds(answered: Any) -> list[Any]:
+    """The kinds of call of a row, by its answer to all images; one that is not here, without it."""
+    kinds = answered.get("kinds") if isinstance(answered, dict) else None
+    return kinds if isinstance(kinds, list) and kinds else ["classify"]
 
 
 def _told(one: ChosenRun, dataset: Dataset) -> RunOfReport:
     files = one.run.record["data"]["files"]
     return RunOfReport(
         name=one.label,
-        title=one.run.title,
+        title=printable(one.run.title),
         model_sha256=one.run.record["model"]["sha256"],
-        dataset=dataset.name,
+        dataset=printable(dataset.name),
         dataset_sha256={file["name"]: file["sha256"] for file in files},
     )
 

@@ -36,10 +36,15 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineChange:
-    """What differs of a machine, by name: empty where it is the same. `label` as in a row."""
+    """What differs of a machine, by name: empty where it is the same. `label` as in a row.
+
+    `told` are differences that leave it the same machine: the kernel (as os), the versions of
+    Python and of the engines.
+    """
 
     label: str | None
     differs: dict[str, tuple[str, str]]
+    told: dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,7 @@ class AccuracyChange:
 class RowChange:
     """A row that is in both. `regressions` are sentences, empty where it got no worse.
 
-    `latency_judged` is False where the machines differ, or no limit was set.
+    `latency_judged` is False where the machines differ, no limit was set, or there is no verdict.
     """
 
     name: str
@@ -120,6 +125,19 @@ class Comparison:
     @property
     def passed(self) -> bool:
         return not self.regressions
+
+    @property
+    def judged(self) -> dict[str, int]:
+        """In how many rows each kind was judged that a limit is set for."""
+        rows, limits, found = self.rows, self.limits, {}
+        if limits.slower is not None:
+            found["latency"] = sum(row.latency_judged for row in rows)
+        if limits.drop_pp is not None:
+            accuracies = [row.accuracy for row in rows if row.accuracy]
+            found["accuracy"] = sum(one.not_judged is None for one in accuracies)
+        if limits.overhead is not None:
+            found["overhead"] = sum(row.overhead is not None for row in rows)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

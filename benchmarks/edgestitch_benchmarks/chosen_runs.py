@@ -56,9 +56,16 @@ def test_hashes(run: Run) -> list[str | None]:
     return [known.get(name) for name in _TEST_FILES]
 
 
+def printable(text: str) -> str:
+    """`text` where a name that is not UTF-8 has its bytes as escapes: it goes into files."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _labelled(runs: list[Run]) -> list[ChosenRun]:
     names = Counter(run.name for run in runs)
-    labels = [run.name if names[run.name] == 1 else run.folder.resolve().name for run in runs]
+    labels = [
+        printable(run.name if names[run.name] == 1 else run.folder.resolve().name) for run in runs
+    ]
     for label, times in Counter(labels).items():
         if times > 1:
             alike = [

@@ -12,6 +12,7 @@ again.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import shutil
 import sys
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="measure anew, though an interrupted measurement could be gone on with",
+        help="take away what an interrupted measurement left, and measure anew",
     )
     parser.add_argument("--force", action="store_true", help="overwrite an existing report")
     parser.add_argument(
@@ -127,18 +128,23 @@ def run(args: argparse.Namespace) -> int:
             if (out / FOLDER).is_dir():
                 shown.say("what was measured is kept: the same command goes on from there")
             raise
-    # Printed first: a full disk must not cost what minutes of measuring found.
-    if args.json:
-        print(as_json(report), end="", flush=True)
-    else:
-        print(as_text(report, width=_width()), flush=True)
+    # Written and printed whatever becomes of the other: measuring took minutes.
+    failure: EdgestitchError | None = None
+    written: list[Path] = []
     try:
         written = write_report(report, out, overwrite=args.force)
+        forget(out / FOLDER)
     except EdgestitchError as error:
         hint = f"{error.hint}; what was measured is kept: the same command then only writes it"
-        raise EdgestitchError(error.message, hint=hint, exit_code=error.exit_code) from None
-    forget(out / FOLDER)
-    print("written: " + ", ".join(map(str, written)), file=sys.stderr, flush=True)
+        failure = EdgestitchError(error.message, hint=hint, exit_code=error.exit_code)
+    try:
+        text = as_json(report) if args.json else as_text(report, width=_width()) + "\n"
+        print(text, end="", flush=True)
+    finally:
+        if failure is not None:
+            raise failure
+        with contextlib.suppress(OSError):
+            print("written: " + ", ".join(map(str, written)), file=sys.stderr, flush=True)
     return 0
 
 
@@ -169,6 +175,8 @@ def engine_python(text: str) -> tuple[str, Path]:
 
 
 def _command(args: argparse.Namespace, folders: list[Path]) -> str:
+    from .chosen_runs import printable
+
     words = ["edgestitch", "bench", *map(str, folders)]
     for name in ("out", "data", "min_seconds"):
         value = getattr(args, name)
@@ -179,7 +187,7 @@ def _command(args: argparse.Namespace, folders: list[Path]) -> str:
     for pair in args.engine_python:
         words += ["--engine-python", pair]
     words += [f"--{name}" for name in ("quick", "fresh", "force") if getattr(args, name)]
-    return shlex.join(words)
+    return printable(shlex.join(words))
 
 
 def _width() -> int:

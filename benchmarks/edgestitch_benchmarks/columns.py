@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgestitch_runtime.agreement import wilson
+from edgestitch_runtime.comparing import SLOWER
 
 from .grid import MISSING, Column
 from .report import OK, Against, Row
@@ -50,15 +51,14 @@ def drop(row: Row) -> str:
 
 
 def verdict(against: Against | None) -> str:
-    """How many times as fast as the row it is against, the 95 % interval, the verdict."""
+    """How many times as fast, or as slow, as the row it is against, 95 % interval, verdict."""
     if against is None or min(against.value, against.low, against.high) <= 0:
         return MISSING
-    value, low, high = (_times(1 / r) for r in (against.value, against.high, against.low))
-    return f"{value} x as fast [{low}, {high}] {against.verdict}"
-
-
-def _times(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+    word, ratios = "slow", (against.value, against.low, against.high)
+    if against.verdict != SLOWER:
+        word, ratios = "fast", (1 / against.value, 1 / against.high, 1 / against.low)
+    value, low, high = (f"{r:.2f}" if r < 100 else f"{r:,.0f}" for r in ratios)
+    return f"{value} x as {word} [{low}, {high}] {against.verdict}"
 
 
 def from_reference(row: Row) -> str:

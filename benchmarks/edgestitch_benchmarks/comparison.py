@@ -16,17 +16,14 @@ from .changes import (
     AccuracyChange,
     Comparison,
     Limits,
-    MachineChange,
     RowChange,
     Side,
     TimeChange,
 )
+from .machine_changes import machine_changes
 from .reading import Measurements, read_measurements
 from .report import Row
 
-# What makes two machines two, or one machine another: latency is not judged across it.
-# (Virtual machines tell a processor's family alone as cpu: its extensions say more.)
-_OF_A_MACHINE = ("cpu", "architecture", "isa", "cores", "os", "governor")
 _LEAST_BLOCKS = 2
 _ROUNDING = 1e-9
 
@@ -36,8 +33,8 @@ def compare(old: Path | str, new: Path | str, *, limits: Limits | None = None) -
 
     Rows are the same when artifact, engine, threads and machine are. `limits` are those of
     `Limits()` unless given. Raises EdgestitchError when a file cannot be read as either, when no
-    row is in both or none was measured in both, and when overhead is to be judged and no row tells
-    it in both.
+    row is in both or none was measured in both, and when limits are set and none can be judged in
+    any row, or overhead is to be judged and no row tells it in both.
     """
     chosen = limits or Limits()
     before, after = (read_measurements(Path(path)) for path in (old, new))
@@ -47,7 +44,7 @@ def compare(old: Path | str, new: Path | str, *, limits: Limits | None = None) -
             f"{old} and {new} have no row in common: {_rows(before)} against {_rows(after)}",
             hint="rows are the same when file name, engine, threads and machine are",
         )
-    machines = _machines(before, after, {row.machine for _, row in pairs})
+    machines = machine_changes(before, after, {row.machine for _, row in pairs})
     foreign = {one.label for one in machines if one.differs}
     rows = tuple(
         _change(one, other, before, after, chosen, same_machine=other.machine not in foreign)
@@ -93,14 +90,17 @@ def _matched(
     """The rows of both, then those of the old alone and of the new alone."""
 
     def short(row: Row) -> tuple[str, str, int, str | None]:
-        return row.artifact, row.engine, row.threads, row.machine
+        # Where two runs have a file of one name, it is written RUN/NAME.
+        name = row.artifact.removeprefix(f"{row.run}/")
+        return name, row.engine, row.threads, row.machine
 
-    # A run may be called otherwise in the new report; only where two runs have one file name is
-    # the run's name needed.
+    # A run may be called otherwise in the new report; the run's name is needed only where two runs
+    # have one file name, and for the float models, which all are called alike.
     shared = {key for rows in (old, new) for key, n in Counter(map(short, rows)).items() if n > 1}
 
     def key(row: Row) -> tuple[object, ...]:
-        return (*short(row), row.run if short(row) in shared else None)
+        needed = row.format == "keras" or short(row) in shared
+        return (*short(row), row.run if needed else None)
 
     before, after = {key(row): row for row in old}, {key(row): row for row in new}
     return (
@@ -108,37 +108,6 @@ def _matched(
         [row for k, row in before.items() if k not in after],
         [row for k, row in after.items() if k not in before],
     )
-
-
-def _machines(
-    old: Measurements, new: Measurements, labels: set[str | None]
-) -> tuple[MachineChange, ...]:
-    """What differs of the machine, or machines, that both have rows of."""
-
-    def told(of: Measurements) -> dict[str | None, dict[str, object]]:
-        return {None: of.machine, **{one.label: one.machine for one in of.added}}
-
-    before, after = told(old), told(new)
-    return tuple(
-        MachineChange(
-            label=label,
-            differs={
-                name: (_told(one), _told(other))
-                for name in _OF_A_MACHINE
-                for one, other in [
-                    (before.get(label, {}).get(name), after.get(label, {}).get(name))
-                ]
-                if one != other
-            },
-        )
-        for label in sorted(labels, key=lambda label: label or "")
-    )
-
-
-def _told(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    return "not told" if value is None else str(value)
 
 
 def _change(
@@ -177,7 +146,10 @@ def _change(
         latency=latency,
         bare=_time(old.bare_latency_us, new.bare_latency_us),
         overhead=overhead,
-        latency_judged=same_machine and limits.slower is not None,
+        latency_judged=same_machine
+        and limits.slower is not None
+        and latency is not None
+        and latency.verdict is not None,
         accuracy=accuracy,
         bytes=(old.bytes, new.bytes),
         cold_start_ms=(old.cold_start_ms, new.cold_start_ms),
@@ -280,4 +252,13 @@ def _refuse_what_says_nothing(found: Comparison) -> None:
             f"no row has blocks of classify and of the bare call in both {found.old.file} and "
             f"{found.new.file}: their quotient cannot be judged",
             hint="leave --fail-if-overhead out, or measure again",
+        )
+    if found.judged and not any(found.judged.values()):
+        kinds = " and ".join(found.judged)
+        differs = list(dict.fromkeys(name for one in found.machines for name in one.differs))
+        why = f" (the machines differ in {', '.join(differs)})" if differs else ""
+        raise EdgestitchError(
+            f"{kinds} of no row can be judged between {found.old.file} and {found.new.file}{why}",
+            hint="--fail-if-overhead 25% is judged between machines; --fail-if-slower none "
+            "--fail-if-drop none judges nothing and shows the numbers",
         )

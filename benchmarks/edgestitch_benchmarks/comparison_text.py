@@ -12,7 +12,6 @@ from .changes import AccuracyChange, Comparison, Limits, MachineChange, RowChang
 LEAST_COLUMNS = 20
 _ROOMY = 60  # columns from which on a line continues behind its title
 _TITLE = 13  # columns of a title and what stands in front of it
-_SPEED = {FASTER: FASTER, SLOWER: SLOWER, CANNOT_TELL: CANNOT_TELL}
 _GROWTH = {FASTER: "shrank", SLOWER: "grew", CANNOT_TELL: CANNOT_TELL}
 
 
@@ -36,8 +35,19 @@ def as_text(found: Comparison, *, width: int = 80) -> str:
         *(f"REGRESSION: {why}" for why in found.regressions),
     ]
     if found.passed:
-        end.append(f"no regression in {len(found.rows)} row{'' if len(found.rows) == 1 else 's'}")
+        end.append(_passed(found))
     return "\n".join([*text, "", *(_wrapped(line, columns) for line in end)])
+
+
+def _passed(found: Comparison) -> str:
+    rows = len(found.rows)
+    if not found.judged:
+        return "nothing was judged: no limit is set"
+    told = f"no regression in {rows} row{'' if rows == 1 else 's'}"
+    left = {kind: rows - judged for kind, judged in found.judged.items() if judged < rows}
+    if not left:
+        return told
+    return f"{told}; not judged: " + ", ".join(f"{kind} in {n}" for kind, n in left.items())
 
 
 def _wrapped(line: str, width: int) -> str:
@@ -66,13 +76,17 @@ def _limits(limits: Limits) -> str:
 
 
 def _machine(change: MachineChange) -> list[str]:
-    if not change.differs:
-        return []
-    what = f"the machines {change.label} differ" if change.label else "the machines differ"
-    return [
-        f"{what}: latency is told and not judged",
-        *(f"  {name}: {old} -> {new}" for name, (old, new) in change.differs.items()),
-    ]
+    of, lines = f" of {change.label}" if change.label else "", []
+    if change.differs:
+        what = f"the machines {change.label} differ" if change.label else "the machines differ"
+        lines = [f"{what}: latency is told and not judged", *_pairs(change.differs)]
+    if change.told:
+        lines += [f"other versions{of}", *_pairs(change.told)]
+    return lines
+
+
+def _pairs(differ: dict[str, tuple[str, str]]) -> list[str]:
+    return [f"  {name}: {old} -> {new}" for name, (old, new) in differ.items()]
 
 
 def _row(row: RowChange) -> list[tuple[str, str]]:
@@ -85,7 +99,7 @@ def _row(row: RowChange) -> list[tuple[str, str]]:
     for name, change in (("classify", row.latency), ("bare", row.bare)):
         if change is not None:
             told = f"{change.old:,.2f} -> {change.new:,.2f} us"
-            lines.append((name, f"{told}, {_times(change, _SPEED)}"))
+            lines.append((name, f"{told}, {_times(change)}"))
     if row.overhead is not None:
         told = f"{row.overhead.old:.2f} -> {row.overhead.new:.2f} bare calls"
         lines.append(("overhead", f"{told}, {_times(row.overhead, _GROWTH)}"))
@@ -114,11 +128,12 @@ def _status(row: RowChange) -> str:
     return f"{told}: {reason}" if reason else told
 
 
-def _times(change: TimeChange, verdicts: dict[str, str]) -> str:
+def _times(change: TimeChange, verdicts: dict[str, str] | None = None) -> str:
     if change.low is None or change.high is None or change.verdict is None:
         return f"{change.ratio:.2f} times (one block: cannot tell)"
     interval = f"({change.low:.2f} to {change.high:.2f})"
-    return f"{change.ratio:.2f} times {interval}: {verdicts[change.verdict]}"
+    word = verdicts[change.verdict] if verdicts else change.verdict
+    return f"{change.ratio:.2f} times {interval}: {word}"
 
 
 def _accuracy(change: AccuracyChange) -> str:

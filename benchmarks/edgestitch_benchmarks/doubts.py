@@ -14,6 +14,7 @@ from .report import ABSENT, FAILED, AddedProfile, Row, TargetRow
 SMALL_TEST = 2000  # images: with fewer, half a point is within what chance does
 MINI = "-mini"  # how the name of a sample of a data set ends
 DRIFT = 0.1
+MOST_NAMES = 10  # of rows in a sentence
 
 
 def own_caveats(rows: Sequence[Row], *, dataset: str, n: int, sittings: int) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def own_caveats(rows: Sequence[Row], *, dataset: str, n: int, sittings: int) -> 
         found.append(
             f"Measured in {sittings} sittings: it was interrupted and gone on with, so that "
             "not all blocks of a row are of one time and one process. What else the machine did is "
-            "told of the last sitting."
+            "told of the worst sitting; one that was killed could not tell."
         )
     drifted, timed = _drifted(rows)
     if drifted > timed / 2:
@@ -63,14 +64,14 @@ def not_measured(
     threads = f"{effort.threads} thread{'s' if effort.threads != 1 else ''}"
     told = [
         "Energy and heat: nothing here says what an answer costs in energy.",
-        f"Other numbers of threads: every row ran on {threads}.",
+        f"Other numbers of threads: every row of this machine ran on {threads}.",
         "The first start after a reboot: cold starts were measured once each, with the files in "
         "the system's cache.",
     ]
     if not added:
         told.append(
-            "Other machines than this one: add a device with `edgestitch profile` there and "
-            "`edgestitch bench --add` here."
+            "Other machines than this one: add a device with edgestitch profile there and "
+            "edgestitch bench --add here."
         )
     if any(target.qemu for target in targets):
         told.append(
@@ -78,23 +79,27 @@ def not_measured(
         )
     elif not targets:
         told.append(
-            "Microcontrollers: no C file of these runs was checked (`edgestitch export --format c "
-            "--int8 --check TARGET`)."
+            "Microcontrollers: no C file of these runs was checked (edgestitch export --format c "
+            "--int8 --check TARGET)."
         )
     else:
         told.append("Time on microcontrollers: nothing ran there.")
-    for status, what in ((ABSENT, "not installed here"), (FAILED, "failed")):
+    for status, what in ((ABSENT, "are not installed here"), (FAILED, "failed")):
         names = [row.name for row in rows if row.status == status]
         if names:
-            told.append(f"Rows that are {what}: {', '.join(names)}." if status == ABSENT
-                        else f"Rows that {what}: {', '.join(names)}.")  # fmt: skip
+            told.append(f"Rows that {what}: {_named(names)}.")
     formats = {row.format for row in rows}
     if "native" not in formats and any(row.format == "tflite" for row in rows):
         told.append(
-            "Compiled C: no native artifact was exported (`edgestitch export --format native "
-            "--int8`)."
+            "Compiled C: no native artifact was exported (edgestitch export --format native "
+            "--int8)."
         )
     return tuple(told)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def note_on_added(added: Sequence[AddedProfile]) -> tuple[str, ...]:

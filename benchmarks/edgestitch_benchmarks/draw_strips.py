@@ -148,6 +148,7 @@ def draw_cold_start(rows: Sequence[Row], names: Sequence[str]) -> Drawn | None:
         return None
     sums = [sum(parts.values()) for _, parts in cold]
     # Keras takes as many seconds as others tenths: what a device starts is what must be readable.
+    shown = _without_keras(rows, names, cold)
     return Drawn(
         key="cold-start",
         heading="From start to first answer",
@@ -158,14 +159,14 @@ def draw_cold_start(rows: Sequence[Row], names: Sequence[str]) -> Drawn | None:
         caption=(
             "One start of each row: the interpreter, the imports, opening the file, the first "
             "answer. Keras, which imports TensorFlow, has its numbers in the table."
-            if len({row.format == "keras" for row in rows}) > 1
+            if len(shown) < len(cold)
             else "One start of each row: the interpreter, the imports, opening the file, the first "
             "answer."
         ),
         numbers="cold-start-numbers",
         **_stacked(
             "cold-start",
-            _without_keras(rows, names, cold),
+            shown,
             x_label="ms",
             write=lambda value: f"{value:,.0f} ms",
             scale=1,

@@ -1,16 +1,17 @@
 """An unfinished measurement on disk: every answer of a worker, a JSON object a line.
 
-The first line says what the measurement is of; a journal of anything else is not gone on from. A
-line {"sitting": n} stands at each start. A line that was cut when the process was killed or the
-disk was full is dropped. While the disk is full the answers wait in memory, and the file ends with
-a whole line. The workers' score files lie beside it.
+The first line says what the measurement is of; a journal of anything else is not gone on from, nor
+taken away unasked. A line {"sitting": n} stands at each start, {"told": ...} at the end of one. A
+line that was cut when the process was killed or the disk was full is dropped. While the disk is
+full the answers wait in memory, and the file ends with a whole line. The workers' files lie beside
+it; what else is in the folder is left alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shutil
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,14 @@ from edgestitch_runtime.errors import EdgestitchError, os_error
 JOURNAL_SCHEMA = 1
 FILE = "journal.jsonl"
 FOLDER = "unfinished"
+_OF_WORKERS = re.compile(r"(images|first|(scores|probabilities)-[0-9]+)\.npy(\.part)?")
 
 
 class FileJournal:
     """The journal in a folder that is made if need be, and that one process at a time may use.
 
-    `sittings` counts this one too. `answers` is what earlier ones found, by key.
+    `answers` is what was found, by key, in so many `sittings`: one that found nothing is none.
+    `told` is what sittings said of themselves at their end.
     """
 
     def __init__(
@@ -34,12 +37,15 @@ class FileJournal:
     ) -> None:
         """Goes on from the journal in `folder` if it is of `of`, plain JSON, and not `fresh`.
 
-        Else begins anew; `say` is told why, where there was one. Raises EdgestitchError when the
-        folder cannot be written or another process uses it.
+        Begins anew where there is none that holds an answer, or with `fresh`, which `say` is told.
+        Raises EdgestitchError when a journal of something else is there, the folder cannot be
+        written or another process uses it.
         """
         self.folder = folder
         self.answers: dict[str, dict[str, Any]] = {}
-        self.sittings = 1
+        self.told: list[dict[str, Any]] = []
+        self.sittings = 0
+        self._found = False
         self._waiting: list[bytes] = []
         of = json.loads(json.dumps({"schema": JOURNAL_SCHEMA, "of": of}))
         try:
@@ -51,16 +57,24 @@ class FileJournal:
             _lock(self._file.fileno(), folder)
             self._file.seek(0)
             lines, self._end = _whole_lines(self._file.read())
-            why = _why_anew(lines, of, fresh=fresh)
-            if lines and why is None:
+            holds = any("key" in line for line in lines[1:])
+            other = _other(lines[0], of) if lines else None
+            if lines and other is None and not fresh:
                 self._go_on(lines[1:])
                 self._file.truncate(self._end)
             else:
-                if why:
-                    say(why)
-                self._clear()
+                if holds and not fresh:
+                    raise EdgestitchError(
+                        f"{folder} holds an unfinished measurement of other {other}",
+                        hint="--fresh takes it away, --out FOLDER measures elsewhere",
+                    )
+                if holds:
+                    say("takes an unfinished measurement away and starts anew: --fresh")
+                _remove_ours(folder)
+                self._file.truncate(0)
+                self._end = 0
                 self._write(of)
-            self._write({"sitting": self.sittings})
+            self._write({"sitting": self.sittings + 1})
         except OSError as error:
             self._file.close()
             raise os_error(f"write in {folder}", error) from None
@@ -69,14 +83,19 @@ class FileJournal:
             raise
 
     def _go_on(self, lines: list[dict[str, Any]]) -> None:
-        counted = False  # a sitting that found nothing is none
         for line in lines:
-            if "key" not in line:
-                counted = False
-                continue
-            self.answers[line["key"]] = line["answer"]
-            self.sittings += not counted
-            counted = True
+            if "key" in line:
+                self._take(line["key"], line["answer"])
+            elif "told" in line:
+                self.told.append(line["told"])
+            else:
+                self._found = False
+        self._found = False
+
+    def _take(self, key: str, answer: dict[str, Any]) -> None:
+        self.answers[key] = answer
+        self.sittings += not self._found
+        self._found = True
 
     def get(self, key: str) -> dict[str, Any] | None:
         """What was put under `key`, in this sitting or an earlier one."""
@@ -84,9 +103,16 @@ class FileJournal:
 
     def put(self, key: str, answer: dict[str, Any]) -> None:
         """Keeps `answer`, plain JSON, on disk as soon as the disk takes it."""
-        self.answers[key] = answer
+        self._take(key, answer)
         with contextlib.suppress(OSError):  # it waits in memory
             self._write({"key": key, "answer": answer})
+
+    def tell(self, told: dict[str, Any]) -> None:
+        """Keeps what this sitting says of itself, plain JSON, if it found anything."""
+        if self._found:
+            self.told.append(told)
+            with contextlib.suppress(OSError):
+                self._write({"told": told})
 
     def close(self) -> None:
         """Lets go of the folder; what is in it stays. May be called again."""
@@ -128,13 +154,6 @@ class FileJournal:
             self._end += written
             del self._waiting[0]
 
-    def _clear(self) -> None:
-        for path in self.folder.iterdir():
-            if path.name != FILE and path.is_file():
-                path.unlink()
-        self._file.truncate(0)
-        self._end = 0
-
 
 class NoFileJournal:
     """Keeps nothing."""
@@ -143,6 +162,7 @@ class NoFileJournal:
 
     def __init__(self) -> None:
         self.answers: dict[str, dict[str, Any]] = {}
+        self.told: list[dict[str, Any]] = []
 
     def get(self, key: str) -> None:
         return None
@@ -150,11 +170,26 @@ class NoFileJournal:
     def put(self, key: str, answer: dict[str, Any]) -> None:
         pass
 
+    def tell(self, told: dict[str, Any]) -> None:
+        self.told.append(told)
+
 
 def forget(folder: Path) -> None:
-    """Takes the journal in `folder` away, if there is one: its report has been written."""
+    """Takes the journal in `folder` away, if there is one: its report has been written.
+
+    The folder goes too, unless there is something else in it.
+    """
     if (folder / FILE).is_file():
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _remove_ours(folder)
+            (folder / FILE).unlink()
+            folder.rmdir()
+
+
+def _remove_ours(folder: Path) -> None:
+    for path in folder.iterdir():
+        if _OF_WORKERS.fullmatch(path.name) and path.is_file():
+            path.unlink()
 
 
 def _lock(descriptor: int, folder: Path) -> None:
@@ -192,25 +227,21 @@ def _whole_lines(content: bytes) -> tuple[list[dict[str, Any]], int]:
 def _is_entry(line: dict[str, Any]) -> bool:
     if "key" in line:
         return isinstance(line["key"], str) and isinstance(line.get("answer"), dict)
-    return "sitting" in line
+    return "sitting" in line or isinstance(line.get("told"), dict)
 
 
-def _why_anew(lines: list[dict[str, Any]], of: dict[str, Any], *, fresh: bool) -> str | None:
-    """Why what `lines` hold is not gone on from, or None."""
-    if not lines:
-        return None
-    if fresh:
-        return "takes an unfinished measurement away and starts anew: --fresh"
-    held = lines[0]
-    if held == of:
-        return None
+def _other(held: dict[str, Any], of: dict[str, Any]) -> str | None:
+    """What differs between the first line and the one that would be written, or None."""
     kept = held.get("of")
-    parts = [
-        key for key in of["of"] if not isinstance(kept, dict) or kept.get(key) != of["of"][key]
-    ]
-    if held.get("schema") != of["schema"] or not parts:
-        parts = ["version"]
-    return (
-        "takes an unfinished measurement away and starts anew: "
-        f"it is of other {' and '.join(parts)}"
-    )
+    if held.get("schema") != of["schema"] or not isinstance(kept, dict):
+        return "version"
+    names = kept.keys() | of["of"].keys()
+    parts = sorted(k for k in names if not _agree(kept.get(k), of["of"].get(k)))
+    return " and ".join(parts) or None
+
+
+def _agree(held: Any, now: Any) -> bool:
+    """Whether both are the same; an empty object is what could not be told."""
+    if isinstance(held, dict) and isinstance(now, dict) and held and now:
+        return held.keys() == now.keys() and all(_agree(held[k], now[k]) for k in held)
+    return held == now or (isinstance(held, dict) and isinstance(now, dict))

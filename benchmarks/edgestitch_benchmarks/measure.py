@@ -15,6 +15,7 @@ from edgestitch_runtime.measurement import Measurement
 from edgestitch_runtime.rounds import Effort, Measured, Subject
 
 from .against import with_against
+from .chosen_runs import printable
 from .details import Answered, details_of
 from .report import Row
 from .sizes_by_part import parts_of
@@ -100,6 +101,7 @@ def _row(
         field.name: getattr(found.measurement, field.name) for field in fields(Measurement)
     }
     told |= {"artifact": plan.artifact, "run": plan.run}
+    told["reason"] = told["reason"] and printable(told["reason"])
     row = Row(**told)
     if found.scores is None:
         return row

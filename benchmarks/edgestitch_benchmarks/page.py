@@ -41,12 +41,16 @@ _CHOICES = (None, 12, 6, 2, 0)
 
 
 def as_html(report: Report) -> str:
-    """The report as one page of at most MOST_BYTES: what does not fit is left out, and said so."""
+    """The report as one page.
+
+    Where it would be larger than MOST_BYTES, first answers and then graphs are left out, and said
+    so; what is left after that stays, whatever its size.
+    """
     names = full_names(report)
     figures = _figures(report, names)
     for most in _CHOICES:
         page = _page(report, names, figures, most_choices=most, graphs=report.graphs)
-        if len(page.encode()) <= MOST_BYTES:
+        if len(page.encode(errors="backslashreplace")) <= MOST_BYTES:
             return page
     return _page(report, names, figures, most_choices=0, graphs={})
 
@@ -188,7 +192,8 @@ def _left_out(
     if not told:
         return None
     return (
-        f"Left out, so that the page stays below {MOST_BYTES / 1e6:g} MB: {' and '.join(told)}. "
+        f"Left out, since the page would be larger than {MOST_BYTES / 1e6:g} MB: "
+        f"{' and '.join(told)}. "
         "report.json has all numbers; a report of fewer runs has all on its page."
     )
 

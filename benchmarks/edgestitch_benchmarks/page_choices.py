@@ -48,7 +48,6 @@ class Choice:
 
     key: str
     name: str
-    run: str | None
     chosen: bool
     matrices: tuple[Matrix, ...]
     mistakes: PageTable | None
@@ -122,7 +121,6 @@ def _choice(
     return Choice(
         key=key,
         name=name,
-        run=row.run,
         chosen=chosen,
         matrices=matrices(details, beside, name) if few else (),
         mistakes=None if few else mistakes(key, details, beside, report.labels),

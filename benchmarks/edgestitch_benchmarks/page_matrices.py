@@ -77,7 +77,9 @@ def _difference(counts: Counts, of_float: Counts) -> Matrix:
     moved = sum(n for row in changes for n in row if n > 0)
     return Matrix(
         heading="Artifact minus float",
-        summary=f"{moved:,} images stand elsewhere." if moved else "No count differs.",
+        summary=f"Counts differ by {moved:,} image{'s' if moved > 1 else ''} net."
+        if moved
+        else "No count differs.",
         rows=tuple(
             tuple(
                 Shade(

@@ -29,7 +29,7 @@ _KERAS = ("keras", "tensorflow")
 def versions_of(subjects: Sequence[Subject]) -> dict[str, dict[str, str | None]]:
     """By Python: its version and those of what the subjects need of it; None where it has none.
 
-    A Python that does not answer has no versions, which is as good as any for telling a change.
+    A Python that does not answer, or not in time, has no versions: whether it changed is not known.
     """
     wanted: dict[str, set[str]] = {}
     for subject in subjects:

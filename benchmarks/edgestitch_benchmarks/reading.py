@@ -39,7 +39,6 @@ class Measurements:
     """
 
     kind: str
-    schema: int
     machine: dict[str, Any]
     machine_line: str
     versions: dict[str, str]
@@ -84,7 +83,7 @@ def read_measurements(path: Path) -> Measurements:
             "another kind or out of bounds",
             "measure again, or take the file as it was written",
         )
-    rows = tuple(map(_row, content["rows"]))
+    rows = tuple(_row(row, kind) for row in content["rows"])
     twice = [
         n for n, k in Counter((row.run, row.name, row.threads) for row in rows).items() if k > 1
     ]
@@ -92,7 +91,6 @@ def read_measurements(path: Path) -> Measurements:
         _refuse(f"{path} has more than one row of {twice[0][1]}", "measure again")
     return Measurements(
         kind=kind,
-        schema=schema,
         machine=content["machine"],
         machine_line=content.get("machine_line") or _line(content["machine"]),
         versions=content["versions"],
@@ -101,7 +99,7 @@ def read_measurements(path: Path) -> Measurements:
         caveats=tuple(content["caveats"]),
         rows=rows,
         runs=tuple(RunOfReport(**_known(RunOfReport, run)) for run in content.get("runs", ())),
-        added=tuple(AddedProfile(**_known(AddedProfile, one)) for one in content.get("added", ())),
+        added=tuple(map(_added, content.get("added", ()))),
     )
 
 
@@ -161,7 +159,15 @@ def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name in names}
 
 
-def _row(content: dict[str, Any]) -> Row:
+def _added(content: dict[str, Any]) -> AddedProfile:
+    caveats = {"caveats": tuple(content.get("caveats", ()))}  # which once was not written
+    return AddedProfile(**_known(AddedProfile, content | caveats))
+
+
+def _row(content: dict[str, Any], kind: str) -> Row:
+    if kind == "profile":  # what else it may hold, nobody has checked
+        told = {name: content[name] for name in ("distance", "against")}
+        content = _known(Measurement, content) | told
     distance, against = content["distance"], content["against"]
     measured = _known(Measurement, content) | {
         "latency_us": _latency(content["latency_us"]),

@@ -201,13 +201,14 @@ class RunOfReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddedProfile:
-    """A profile of another machine whose rows are in the report, by its `label`."""
+    """A profile of another machine whose rows are in the report, by its `label`; its `caveats`."""
 
     label: str
     machine: dict[str, Any]
     machine_line: str
     versions: dict[str, str]
     command: str
+    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

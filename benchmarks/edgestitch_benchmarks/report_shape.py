@@ -13,6 +13,8 @@ from edgestitch_runtime.json_shape import Shape, count, misfit, null, number, sh
 from edgestitch_runtime.measurement import ABSENT, FAILED, LEVELS, OK
 
 _MOST_TEXT = 4000
+_MOST_PROSE = 100_000  # under one of _PROSE
+_PROSE = ("command", "answer", "caveats", "not_measured", "reason")
 _MOST_DEEP = 12
 _MOST_BLOCKS = 1000
 _HUGE = 1e18
@@ -155,6 +157,19 @@ _RUN: Shape = {
     "model_sha256": sha256,
     "dataset_sha256": _each(sha256),
 }
+_ADDED: Shape = {
+    **dict.fromkeys(("label", "machine_line"), _named),
+    "machine": _MACHINE,
+    "versions": _each(_text),
+    "command": _text,
+}
+
+
+def _added(value: Any) -> bool:
+    # Its caveats once were not written.
+    return misfit(value, _ADDED) is None and misfit(value.get("caveats", []), [_text]) is None
+
+
 SHAPES: dict[str, Shape] = {
     "profile": {
         **_BOTH,
@@ -172,14 +187,7 @@ SHAPES: dict[str, Shape] = {
         "not_measured": [_text],
         "answer": _text,
         "rows": [_ROW],
-        "added": [
-            {
-                **dict.fromkeys(("label", "machine_line"), _named),
-                "machine": _MACHINE,
-                "versions": _each(_text),
-                "command": _text,
-            }
-        ],
+        "added": [_added],
     },
 }
 
@@ -196,7 +204,9 @@ def wrong_in(content: dict[str, Any], kind: str) -> str | None:
     return None
 
 
-def _hostile(value: Any, where: str = "", depth: int = 0) -> str | None:
+def _hostile(
+    value: Any, where: str = "", depth: int = 0, most_text: int = _MOST_TEXT
+) -> str | None:
     """Where text that no terminal should show, a number without bounds or endless depth stands."""
     if depth > _MOST_DEEP:
         return where[:200]
@@ -204,16 +214,17 @@ def _hostile(value: Any, where: str = "", depth: int = 0) -> str | None:
         for key, part in value.items():
             if _UNPRINTABLE.search(key) or len(key) > _MOST_TEXT:
                 return f"{where}.{key[:40]!a}".lstrip(".")
-            found = _hostile(part, f"{where}.{key}".lstrip("."), depth + 1)
+            most = _MOST_PROSE if key in _PROSE else _MOST_TEXT
+            found = _hostile(part, f"{where}.{key}".lstrip("."), depth + 1, most)
             if found:
                 return found
     elif isinstance(value, list):
         for position, part in enumerate(value):
-            found = _hostile(part, f"{where}[{position}]", depth + 1)
+            found = _hostile(part, f"{where}[{position}]", depth + 1, most_text)
             if found:
                 return found
     elif isinstance(value, str):
-        if len(value) > _MOST_TEXT or _UNPRINTABLE.search(value):
+        if len(value) > most_text or _UNPRINTABLE.search(value):
             return where
     elif isinstance(value, int | float) and not -_HUGE <= value <= _HUGE:
         return where

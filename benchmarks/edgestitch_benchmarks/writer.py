@@ -45,7 +45,9 @@ def write_report(report: Report, folder: Path | str, *, overwrite: bool = False)
         "report.html": as_html(report),
     }
     # Together: of a full disk's half a report nothing could be told, and it would be in the way.
-    files = {folder / name: text.encode() for name, text in content.items()}
+    files = {
+        folder / name: text.encode(errors="backslashreplace") for name, text in content.items()
+    }
     write_files(files, overwrite=overwrite)
     return list(files)
 

@@ -11,9 +11,12 @@ Exit code 1 when a row failed while others were measured.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,13 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a data set whose test images are used: IDX files, an .npz, a folder of pictures",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the time; the result says so"
+        "--quick",
+        action="store_true",
+        help="0.1 seconds and 50 runs of each call instead of 2 and 1,000; the result says so",
     )
     parser.add_argument(
         "--min-seconds",
         type=float,
         metavar="SECONDS",
-        help="time each call for at least so long, up to 600, and 1,000 runs (default: 2)",
+        help="time each call for at least so long, up to 600 (default: 2; with --quick 0.1)",
     )
     parser.add_argument(
         "--json",
@@ -87,25 +92,27 @@ def run(args: argparse.Namespace) -> int:
         command=_command(args),
         tell=_tell if sys.stderr.isatty() else lambda progress: None,
     )
-    if result.generated:
-        print(
-            "notice: timed with generated pixels: the artifact lies in no run whose data is here;\n"
-            "        --images FILE times with your own",
-            file=sys.stderr,
-        )
     failed = [row.measurement for row in result.rows if row.measurement.reason is not None]
     if len(failed) == len(result.rows):
         raise EdgestitchError(
             f"{failed[0].name}: {failed[0].reason}",
             hint="another engine may run it: edgestitch profile --engine all",
         )
-    _show(result, file, as_json=args.json == _PRINTED, force=args.force)
+    if file is not None:  # before anything is printed: a closed pipe ends this process
+        _write(result, file, force=args.force)
+    if result.generated:
+        print(
+            "notice: timed with generated pixels: the artifact lies in no run whose data is here;\n"
+            "        --images FILE times with your own",
+            file=sys.stderr,
+        )
+    _show(result, as_json=args.json == _PRINTED)
     return 0 if result.whole else 1
 
 
 def _file(args: argparse.Namespace) -> Path | None:
     """The file that the JSON goes to. Raises EdgestitchError before anything is measured."""
-    from .errors import EdgestitchError
+    from .errors import EdgestitchError, os_error
 
     if args.json in (None, _PRINTED):
         return None
@@ -120,6 +127,13 @@ def _file(args: argparse.Namespace) -> Path | None:
             f"{path} exists, and a new measurement is never the same",
             hint="--force overwrites it; another name keeps both",
         )
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        parent = next(folder for folder in path.absolute().parents if folder.exists())
+        tempfile.TemporaryFile(dir=parent).close()
+    except OSError as error:
+        raise os_error(f"write {path}", error) from None
     return path
 
 
@@ -149,17 +163,27 @@ def _columns() -> int | None:
     return max(20, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
-def _show(result: Profile, file: Path | None, *, as_json: bool, force: bool) -> None:
-    from .profile_text import as_text
+def _write(result: Profile, file: Path, *, force: bool) -> None:
+    from .errors import EdgestitchError
     from .writing import write_json
 
-    if as_json:
-        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
-        return
-    print(as_text(result, columns=_columns()), flush=True)
-    if file is not None:  # after the text: should the disk be full, the numbers are seen
+    try:
         write_json(file, result.to_json(), overwrite=force)
-        print(f"{file}: written", file=sys.stderr)
+    except EdgestitchError as error:
+        _show(result, as_json=True)
+        raise EdgestitchError(
+            f"{error.message}; the JSON is printed instead", hint=error.hint
+        ) from None
+    print(f"{file}: written", file=sys.stderr)
+
+
+def _show(result: Profile, *, as_json: bool) -> None:
+    from .profile_text import as_text
+
+    if as_json:
+        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False), flush=True)
+    else:
+        print(as_text(result, columns=_columns()), flush=True)
 
 
 def _tell(progress: Progress) -> None:

@@ -63,30 +63,20 @@ def distance(scores: np.ndarray, reference_scores: np.ndarray) -> Distance:
     )
 
 
-def from_reference(
-    path: Path, engine: str, images_u8: np.ndarray, scores: np.ndarray
-) -> Distance | NoDistance:
-    """How far `scores`, which `engine` gave with the artifact `path` for these images, are off.
-
-    `images_u8` are (n, height, width) uint8, `scores` (n, classes), n >= 1. `reference` answers
-    the images here, which takes it up to a millisecond or more for each. Or why there is none: the
-    artifact is no int8 TFLite, or the integer graph refuses it.
-    """
-    if engine == REFERENCE:
-        return NoDistance(reason="it is the reference")
-    found = _by_reference(path, images_u8, scores.dtype)
-    return found if isinstance(found, NoDistance) else distance(scores, found)
-
-
 def reference_scores(classifier: Classifier, images_u8: np.ndarray) -> np.ndarray | NoDistance:
     """What `reference` answers with the opened artifact: (n, classes) integers.
 
     Or why it does not: the artifact is no int8 TFLite, or the integer graph refuses it.
     """
-    return _by_reference(classifier.path, images_u8, classifier.output_dtype)
+    return by_reference(classifier.path, images_u8, classifier.output_dtype)
 
 
-def _by_reference(path: Path, images_u8: np.ndarray, dtype: np.dtype) -> np.ndarray | NoDistance:
+def by_reference(path: Path, images_u8: np.ndarray, dtype: np.dtype) -> np.ndarray | NoDistance:
+    """What `reference` answers with the artifact `path`, whose scores are of `dtype`: (n, classes).
+
+    `images_u8` are (n, height, width) uint8, n >= 1, and take it up to a millisecond or more each.
+    Or why it does not: the artifact is no int8 TFLite, or the integer graph refuses it.
+    """
     if dtype.kind not in "iu":
         return NoDistance(reason=f"its scores are {dtype}, and steps are of integers")
     try:

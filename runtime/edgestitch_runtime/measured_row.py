@@ -26,6 +26,8 @@ from .measurement import FAILED, OK, BatchSpeed, ColdStart, LatencyUs, Measureme
 from .to_measure import Effort, Journal, Measured, Subject
 from .worker_process import RowFailed, WorkerProcess, wrong_in
 
+_MOST_WORK_S = 86_400.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -72,7 +74,7 @@ class MeasuredRow:
         try:
             yield
         except RowFailed as failure:
-            self._fail(str(failure), kept=True, noted=not failure.ended_from_outside)
+            self._fail(str(failure), kept=True, noted=not failure.passing)
 
     def _fail(self, reason: str, *, kept: bool, noted: bool = True) -> None:
         path = self.subject.path
@@ -97,8 +99,11 @@ class MeasuredRow:
             return
         try:
             found = hashlib.sha256(read_regular(self.subject.path)).hexdigest()
-        except EdgestitchError:
-            self._fail(f"{self.subject.path.name} was deleted {when}", kept=False)
+        except EdgestitchError as error:
+            path = self.subject.path
+            gone = isinstance(error.__context__, FileNotFoundError)
+            told = f"{error.message} ({when})".replace(str(path), path.name)
+            self._fail(f"{path.name} was deleted {when}" if gone else told, kept=False, noted=gone)
             return
         if found != self.subject.sha256:
             self._fail(f"{self.subject.path.name} was changed {when}", kept=False)
@@ -183,9 +188,17 @@ class MeasuredRow:
     def _question(self, key: str, **arguments: Any) -> dict[str, Any]:
         do = key.partition(" ")[0]
         worker = self._running(prepared=do in ("throughput", "block"))
-        answer = worker.ask(do, timeout_s=self._patience_s, **arguments)
+        patience_s = self._patience_s + self._work_s(do, arguments)
+        answer = worker.ask(do, timeout_s=patience_s, **arguments)
         self._keep(key, answer)
         return answer
+
+    def _work_s(self, do: str, asked: dict[str, Any]) -> float:
+        """Three times what the images of a command take if each does as long as the first."""
+        images = {"answers": self._setting.n, "throughput": 3 * asked.get("batch", 0)}
+        opened = self._held("open")
+        first_ms = 0.0 if opened is None else opened["cold_start"]["first_ms"]
+        return min(3 * images.get(do, asked.get("runs", 0)) * first_ms / 1000, _MOST_WORK_S)
 
     def _held(self, key: str) -> dict[str, Any] | None:
         if key not in self._told:

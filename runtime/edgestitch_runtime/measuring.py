@@ -16,11 +16,11 @@ import numpy as np
 from . import machine
 from .caveats import caveats
 from .comparing import Ratio, interleaved_ratio
-from .distance import Distance, NoDistance, distance, from_reference
+from .distance import Distance, NoDistance, by_reference, distance
 from .errors import EdgestitchError
 from .golden_check import REFERENCE
 from .measurement import MEASUREMENT_SCHEMA, OK, Measurement
-from .other_load import OtherLoad, cpu_times, other_load
+from .other_load import cpu_times, other_load
 from .profile_subjects import Images, images_for, subjects_of
 from .rounds import measure
 from .timing import CYCLED_IMAGES, MAX_SECONDS, timer_ns
@@ -64,7 +64,6 @@ class Profile:
     generated: bool
     timed: tuple[str, ...]
     caveats: tuple[str, ...]
-    load: OtherLoad
     rows: tuple[ProfileRow, ...]
 
     @property
@@ -135,7 +134,6 @@ def profile(
         generated=chosen.generated,
         timed=what_is_timed(effort, clock_ns=clock),
         caveats=tuple(told),
-        load=load,
         rows=_rows(subjects, measured, chosen),
     )
 
@@ -162,7 +160,7 @@ def what_is_timed(effort: Effort, *, clock_ns: float) -> tuple[str, ...]:
 def _rows(
     subjects: Sequence[Subject], measured: Sequence[Measured], images: Images
 ) -> tuple[ProfileRow, ...]:
-    exact = {
+    exact: dict[str | None, np.ndarray | NoDistance] = {
         m.measurement.sha256: m.scores
         for m in measured
         if m.measurement.engine == REFERENCE and m.scores is not None
@@ -172,7 +170,7 @@ def _rows(
     for subject, found in zip(subjects, measured, strict=True):
         row = ProfileRow(
             measurement=found.measurement,
-            distance=_distance(subject, found.scores, exact.get(subject.sha256), images),
+            distance=_distance(subject, found.scores, exact, images),
         )
         latency = found.measurement.latency_us
         if latency is not None and first is not None and first.latency_us is not None:
@@ -185,16 +183,23 @@ def _rows(
 
 
 def _distance(
-    subject: Subject, scores: np.ndarray | None, exact: np.ndarray | None, images: Images
+    subject: Subject,
+    scores: np.ndarray | None,
+    exact: dict[str | None, np.ndarray | NoDistance],
+    images: Images,
 ) -> Distance | NoDistance:
+    """`exact`, by a file's hash, gets the answers of the reference that it lacks."""
     if images.generated:  # how engines differ on noise says nothing of how they do on images
         return NoDistance(reason="there are no real images at hand")
     if scores is None:
         return NoDistance(reason="it gave no answers")
+    if subject.engine == REFERENCE:
+        return NoDistance(reason="it is the reference")
+    if subject.sha256 not in exact:
+        exact[subject.sha256] = by_reference(subject.path, images.images_u8, scores.dtype)
+    found = exact[subject.sha256]
     try:
-        if exact is not None and subject.engine != REFERENCE:
-            return distance(scores, exact)
-        return from_reference(subject.path, subject.engine, images.images_u8, scores)
+        return found if isinstance(found, NoDistance) else distance(scores, found)
     except ValueError:
         return NoDistance(reason="its scores are of another shape or dtype than the reference's")
 

@@ -52,9 +52,10 @@ def subjects_of(
 
     Each artifact is opened once in a process of its own that runs in `folder`. Raises
     EdgestitchError when one is damaged, cannot be opened at all, or takes images of another size
-    than the rest, when no engine fits it, or an engine fits none of them.
+    than the rest, when no engine fits it, or an engine fits none of them, and when two have one
+    name. A file that is named twice is measured once.
     """
-    found = [_read(path) for path in artifacts]
+    found = [_read(path) for path in _distinct(artifacts)]
     for engine in engines:
         if engine not in ("auto", "all") and not any(_fits(engine, one) for one in found):
             _probe(found[0], engine, threads=threads, folder=folder)  # which says why
@@ -71,6 +72,19 @@ def subjects_of(
                 hint="a profile times all rows with the same images: make one of each size",
             )
     return subjects, shapes[first]
+
+
+def _distinct(paths: Sequence[Path]) -> list[Path]:
+    """`paths` without repeats. A row is known by its file's name: two files of one are refused."""
+    held: dict[str, Path] = {}
+    for path in paths:
+        other = held.setdefault(path.name, path)
+        if path != other and path.resolve() != other.resolve():
+            raise EdgestitchError(
+                f"{other} and {path} have one name, by which their rows are told apart",
+                hint="copy one to another name, or profile each with --json and compare the two",
+            )
+    return list(held.values())
 
 
 def _read(path: Path) -> Artifact:

@@ -37,7 +37,7 @@ def _fitted(lines: Iterable[str], columns: int | None) -> Iterable[str]:
             yield line
         else:
             yield from textwrap.wrap(
-                line,
+                line.lstrip(),
                 columns or _USUAL_COLUMNS,
                 initial_indent=indent,
                 subsequent_indent=indent + "  ",

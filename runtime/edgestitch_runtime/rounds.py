@@ -44,9 +44,10 @@ def measure(
     One result a subject, always: one that breaks ends as failed with its reason, and with what it
     had until then but the latency. `folder` is for the files that the workers read and write; with
     a `journal` that goes on from before it is the folder of then, and what the journal holds is
-    not asked again. A failure is kept there too, unless a process was asked to end. Workers are
-    ended on the way out, whatever happens. Raises ValueError for an effort of fewer than two
-    blocks or no image, EdgestitchError when `folder` cannot be written.
+    not asked again. A failure is kept there too, unless it may be of the moment: a full disk, a
+    killed process, no answer in time. Workers are ended on the way out, whatever happens. Raises
+    ValueError for an effort of fewer than two blocks or no image, EdgestitchError when `folder`
+    cannot be written.
     """
     if effort.blocks < 2 or not len(images_u8):
         raise ValueError(f"{effort.blocks} blocks and {len(images_u8)} images, expected 2 and 1")
@@ -86,11 +87,12 @@ def _start(rows: Sequence[MeasuredRow], effort: Effort, steps: _Steps) -> None:
     for place, row in enumerate(rows):
         with steps.watching(row):
             row.check_file("before it was measured")
-            if row.needs_start():
-                steps.tell(f"{row.name}: start, batches")
-                if effort.quick:  # two starts at once: sooner, and neither as fast as alone
-                    _begin([near for near in rows[place : place + 2] if near.needs_start()])
-                with row.failing(), steps.timing(steps.starts):
+        if row.needs_start():
+            steps.tell(f"{row.name}: start, batches")
+            if effort.quick:  # two starts at once: sooner, and neither as fast as alone
+                _begin([near for near in rows[place : place + 2] if near.needs_start()], steps)
+            if row.measurable:
+                with steps.watching(row), row.failing(), steps.timing(steps.starts):
                     row.start()
         steps.done += 1
 
@@ -98,26 +100,30 @@ def _start(rows: Sequence[MeasuredRow], effort: Effort, steps: _Steps) -> None:
 def _answer(rows: Sequence[MeasuredRow], steps: _Steps) -> None:
     asked = [row for row in rows if row.needs_answers()]
     for place, row in enumerate(asked):
+        if not row.measurable:  # it failed while the one before it was at work
+            continue
         steps.tell(f"{row.name}: answers")
         for near in asked[place : place + 2]:  # not timed: two at once
-            with near.failing():
+            with steps.watching(near), near.failing():
                 near.begin_answers()
-        with steps.watching(row), row.failing(), steps.timing(steps.answers):
-            row.answer()
+        if row.measurable:
+            with steps.watching(row), row.failing(), steps.timing(steps.answers):
+                row.answer()
 
 
-def _begin(rows: Sequence[MeasuredRow]) -> None:
+def _begin(rows: Sequence[MeasuredRow], steps: _Steps) -> None:
     for row in rows:
-        with row.failing():
+        with steps.watching(row), row.failing():
             row.begin()
 
 
 def _time_rounds(rows: Sequence[MeasuredRow], effort: Effort, steps: _Steps) -> None:
     timed = [row for row in rows if row.needs_block()]
     for place, row in enumerate(timed):
-        _begin(timed[place : place + 2])  # nothing of this is measured
-        with steps.watching(row), row.failing():
-            row.reopen()
+        _begin(timed[place : place + 2], steps)  # nothing of this is measured
+        if row.measurable:
+            with steps.watching(row), row.failing():
+                row.reopen()
     for number in range(effort.blocks):
         asked = [row for row in rows if row.needs_block(number)]
         if asked:

@@ -24,8 +24,9 @@ pipe is the protocol's.
   the calls: values_ns, counts.
 
 The command's name stands in `do`. `image` and `images` are .npy or IDX files of uint8 images. Each
-answer has `ok`; when that is false, `message` and `hint` say why, and the process is ready for the
-next line. It ends when stdin does.
+answer has `ok`; when that is false, `message` and `hint` say why, `passing` is true where that may
+be of the moment, as a full disk is, and the process is ready for the next line. It ends when stdin
+does.
 """
 
 # ruff: noqa: E402  (the imports are what is measured: before them, the clock and the memory)
@@ -88,7 +89,9 @@ class Session:
             return {"ok": False, **refused, "exit_code": error.exit_code}
         except Exception as error:
             text = " ".join(str(error).split())
-            return {"ok": False, "message": f"{type(error).__name__}: {text}", "hint": ""}
+            refused = {"message": f"{type(error).__name__}: {text}", "hint": ""}
+            passing = isinstance(error, OSError | MemoryError)
+            return {"ok": False, **refused, "passing": passing}
 
     def _probe(self, command: dict[str, Any]) -> dict[str, Any]:
         from .classifier import Classifier
@@ -188,9 +191,13 @@ def write_npy(path: Path, array: np.ndarray) -> None:
     import numpy as np
 
     draft = path.with_name(f"{path.name}.part")
-    with draft.open("wb") as stream:
-        np.save(stream, array)
-    draft.replace(path)
+    try:
+        with draft.open("wb") as stream:
+            np.save(stream, array)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)  # a full disk wants its room back
+        raise
 
 
 def read_images(path: str | Path) -> np.ndarray:

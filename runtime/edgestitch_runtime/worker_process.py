@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from .errors import EdgestitchError
+from .file_graph import printable
 from .json_shape import Shape, count, misfit, null, number, word
 
 _MOST = 2**53  # above it JSON's numbers are not exact everywhere
@@ -25,6 +26,7 @@ _BLAS = (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
 )  # fmt: skip
 _CHATTER_BYTES = 4096  # how much of a dead worker's stderr is looked at
+_MOST_TEXT = 500  # characters of a reason: an engine may say kilobytes
 
 
 def _positive(value: Any) -> bool:
@@ -68,9 +70,9 @@ ANSWERS: dict[str, Shape] = {
 
 
 class RowFailed(Exception):
-    """A row cannot go on; the message is its reason, one line.
+    """A row cannot go on; the message is its reason, one short printable line.
 
-    `ended_from_outside`: somebody asked its process to end, which says nothing about the row.
+    `passing`: it may be of the moment, a process that was killed, a full disk, and is no verdict.
     `refused`: the error that the worker itself answered with, where it did.
     """
 
@@ -78,11 +80,11 @@ class RowFailed(Exception):
         self,
         reason: str,
         *,
-        ended_from_outside: bool = False,
+        passing: bool = False,
         refused: EdgestitchError | None = None,
     ) -> None:
-        super().__init__(" ".join(reason.split()))
-        self.ended_from_outside = ended_from_outside
+        super().__init__(printable(" ".join(reason.split()), _MOST_TEXT))
+        self.passing = passing
         self.refused = refused
 
 
@@ -97,11 +99,14 @@ def wrong_in(do: str, answer: dict[str, Any]) -> str | None:
 
 
 def _refusal(answer: dict[str, Any]) -> RowFailed:
-    message, hint = str(answer.get("message", "refused")), str(answer.get("hint") or "")
+    message, hint = (
+        printable(" ".join(str(text).split()), _MOST_TEXT)
+        for text in (answer.get("message", "refused"), answer.get("hint") or "")
+    )
     told = f" (hint: {hint})" if hint else ""
     code = 1 if answer.get("exit_code") == 1 else 2
     refused = EdgestitchError(message, hint=hint, exit_code=code) if hint else None
-    return RowFailed(f"{message}{told}", refused=refused)
+    return RowFailed(f"{message}{told}", passing=answer.get("passing") is True, refused=refused)
 
 
 def _environment(python: str) -> dict[str, str]:
@@ -125,22 +130,26 @@ class WorkerProcess:
 
         numpy's linear algebra gets `threads`: what the engine is opened with does not reach it.
         """
-        self._chatter: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
-        self.started_ns = time.monotonic_ns()
+        chatter: IO[bytes] | None = None
         try:
+            chatter = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
+            self.started_ns = time.monotonic_ns()
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._chatter,
+                stderr=chatter,
                 cwd=folder,
                 env=_environment(command[0]) | dict.fromkeys(_BLAS, str(threads)),
                 encoding="utf-8",
                 errors="replace",
             )
         except OSError as error:
-            self._chatter.close()
-            raise RowFailed(f"cannot start {command[0]}: {error.strerror or error}") from None
+            if chatter is not None:
+                chatter.close()
+            reason = f"cannot start {command[0]}: {error.strerror or error}"
+            raise RowFailed(reason, passing=True) from None
+        self._chatter = chatter
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.sent: str | None = None  # the command whose answer was not waited for yet
         threading.Thread(target=self._read, daemon=True).start()
@@ -167,7 +176,8 @@ class WorkerProcess:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
             self.close()
-            raise RowFailed(f"no answer to {do} within {timeout_s:.0f} s: ended") from None
+            reason = f"no answer to {do} within {timeout_s:.0f} s: ended"
+            raise RowFailed(reason, passing=True) from None
         if line is None:
             raise self._how_it_died()
         try:
@@ -230,7 +240,7 @@ class WorkerProcess:
         starved = " (out of memory?)" if name == "SIGKILL" else ""
         return RowFailed(
             f"the worker was killed by signal {-code}, {name}{starved}",
-            ended_from_outside=name in ("SIGINT", "SIGTERM", "SIGHUP"),
+            passing=name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"),
         )
 
     def _last_chatter(self) -> str:

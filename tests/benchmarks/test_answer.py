@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from edgestitch_benchmarks.accuracy_ties import cannot_be_told, difference_interval
-from edgestitch_benchmarks.answer import answer, basis, headlines, recommended
+from edgestitch_benchmarks.answer import (
+    answer,
+    basis,
+    headlines,
+    not_as_exported,
+    recommended,
+)
 from edgestitch_benchmarks.report import Row
 from edgestitch_runtime.agreement import compare
 from made_reports import latency
@@ -55,7 +61,8 @@ FLOAT = made("mlp-float32.tflite")
         ),
         (
             made("mlp-int8.tflite", p50=4, bytes=880_000, drop_pp=None),
-            "int8 TFLite: 2.0 times larger, 2.0 times faster (1.9 to 2.1), of unknown accuracy.",
+            "int8 TFLite: 2.0 times larger, 2.0 times faster (1.9 to 2.1), loss not known: no "
+            "float Keras row.",
         ),
         (
             made("mlp-int8.tflite", p50=4, bytes=440_001),
@@ -156,6 +163,34 @@ def test_the_fastest_row_without_ties_says_how_far_the_next_is() -> None:
 def test_a_row_that_differs_from_its_golden_vectors_is_not_recommended() -> None:
     broken = made("mlp-int8.tflite", p50=1, selftest="differs")
     assert {one.row for one in recommended([FLOAT, broken])} == {FLOAT.name}
+
+
+def test_a_row_that_differs_from_its_golden_vectors_makes_no_sentence_but_a_caveat() -> None:
+    broken = made("mlp-int8.tflite", p50=1, selftest="differs")
+    whole = made("mlp-int8.tflite", "reference", p50=4, selftest="identical")
+    rows = [FLOAT, broken, replace(FLOAT, engine="reference"), whole]
+    (found,) = headlines(rows)
+    assert (found.row, found.other) == (whole, rows[2])
+    assert headlines(rows[:2]) == []
+    assert not_as_exported(rows) == (
+        "mlp-int8.tflite on litert no longer answers its golden vectors as exported.",
+    )
+    (told,) = not_as_exported([broken, replace(broken, machine="pi4")])
+    assert "mlp-int8.tflite on litert on pi4 no longer answer their golden" in told
+    assert not_as_exported([FLOAT, whole]) == ()
+
+
+def test_flips_that_nobody_counted_do_not_hide_a_difference() -> None:
+    """Without float Keras rows: 30 points of 10,000 images are no tie; the float model has none."""
+    uncounted: dict[str, Any] = {"flips_lost": None, "flips_won": None}
+    good, bad = (made("mlp-int8.tflite", accuracy=a, **uncounted) for a in (0.9, 0.6))
+    low, high = difference_interval(good, bad) or (0, 0)
+    assert 0.28 < low < 0.3 < high < 0.32
+    assert difference_interval(good, replace(bad, run="other")) == (low, high)
+    keras = made("model.keras", "keras predict", **uncounted)
+    near = made("mlp-int8.tflite", accuracy=0.888, flips_lost=30, flips_won=10)
+    paired = difference_interval(keras, near) or (0, 0)
+    assert 0 < paired[0] < 0.002 < paired[1] < 0.004
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +278,47 @@ def test_a_full_disk_at_the_last_write_prints_what_was_measured_and_keeps_it(
         "report.json",
         "report.md",
     ]
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize("place", ["pipe", "/dev/full"])
+def test_a_report_that_nobody_reads_is_written_all_the_same(
+    run_folder: Path,
+    report: Report,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    place: str,
+) -> None:
+    monkeypatch.setattr(benchmark, "bench", lambda *args, **kwargs: report)
+    _journal(run_folder)
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    if place == "pipe":
+        os.close(descriptor)
+        reading, descriptor = os.pipe()
+        os.close(reading)
+    with os.fdopen(descriptor, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["bench", str(run_folder), *flags]) == (0 if place == "pipe" else 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    assert "written: " in capsys.readouterr().err
+    written = sorted(path.name for path in (run_folder / "bench").iterdir())
+    assert written == ["report.html", "report.json", "report.md"]
+
+
+def test_a_name_that_is_not_utf_8_costs_no_report(
+    run_folder: Path, report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bench(runs: list[Path], *, command: str, **more: Any) -> Report:
+        first, *others = report.rows
+        named = replace(first, reason="gone: \udcff.onnx")
+        return replace(report, command=command, rows=(named, *others))
+
+    monkeypatch.setattr(benchmark, "bench", bench)
+    folder = run_folder.rename(tmp_path / "run-\udcff")
+    assert main(["bench", str(folder)]) == 0
+    told = json.loads((folder / "bench" / "report.json").read_text("utf-8"))
+    assert "run-\\udcff" in told["command"]
 
 
 def test_json_on_stdout_is_the_report(

@@ -163,7 +163,7 @@ def test_on_another_machine_latency_is_told_and_never_judged(compared) -> None:
     "changed",
     [
         {"cpu": "x"}, {"architecture": "aarch64"}, {"isa": ["avx2"]}, {"cores": 4},
-        {"os": "Debian GNU/Linux 12, Linux 6.1.1"}, {"governor": "powersave"},
+        {"os": "Debian GNU/Linux 13, Linux 6.1.0"}, {"governor": "powersave"},
     ],
 )  # fmt: skip
 def test_what_makes_a_machine_another_one(compared, changed: dict[str, Any]) -> None:
@@ -174,6 +174,57 @@ def test_what_makes_a_machine_another_one(compared, changed: dict[str, Any]) -> 
     assert compared(other, other).machines[0].differs == {}
     same = made.report(slower(3), machine=made.MACHINE | {"load_1m": 3.0, "temperature_c": 70.5})
     assert not compared(made.report(), same).passed
+
+
+def test_another_kernel_and_other_versions_are_told_of_the_same_machine(compared) -> None:
+    kernel = made.MACHINE | {"os": "Debian GNU/Linux 12, Linux 6.1.1-9"}
+    versions = {"edgestitch": "0.1.0", "litert": "2.2.0", "onnxruntime": "1"}
+    found = compared(made.report(), made.report(slower(3), machine=kernel, versions=versions))
+    assert not found.passed
+    (machine,) = found.machines
+    assert machine.differs == {}
+    assert machine.told == {
+        "os": (made.MACHINE["os"], kernel["os"]),
+        "litert": ("2.1.2", "2.2.0"),
+    }
+    text = as_text(found, width=120)
+    assert "os: Debian GNU/Linux 12, Linux 6.1.0 -> Debian GNU/Linux 12, Linux 6.1.1-9" in text
+    assert "litert: 2.1.2 -> 2.2.0" in text and "differ" not in text
+
+
+def test_nothing_that_can_be_judged_is_refused_unless_nothing_is_asked(compared) -> None:
+    """Two profiles have no accuracy, and two machines no latency that says anything."""
+    old, new = made.profile(), made.profile(slower(3), machine=OTHER)
+    with pytest.raises(EdgestitchError, match="latency and accuracy of no row can") as caught:
+        compared(old, new)
+    assert "(the machines differ in cpu, governor)" in caught.value.message
+    assert "--fail-if-overhead 25%" in (caught.value.hint or "")
+    assert compared(old, new, overhead=0.25).passed
+    silent = compared(old, new, slower=None, drop_pp=None)
+    assert as_text(silent).endswith("nothing was judged: no limit is set")
+
+
+def test_what_was_judged_in_some_rows_only_is_said_at_the_end(compared) -> None:
+    rows = made.row(), made.row(engine="reference", accuracy=None, n=None)
+    told = as_text(compared(made.report(*rows), made.report(*rows, machine=OTHER)), width=120)
+    assert told.endswith("no regression in 2 rows; not judged: latency in 2, accuracy in 1")
+    assert as_text(compared(made.report(), made.report())).endswith("no regression in 1 row")
+
+
+def test_float_models_of_two_runs_are_not_one(compared) -> None:
+    """All are called model.keras, in a report of several runs RUN/model.keras."""
+
+    def keras(run: str, folder: str = "", **other: Any) -> Row:
+        return made.row(f"{folder}model.keras", "keras predict", run=run, **other)
+
+    good, bad = keras("mlp"), keras("dscnn", accuracy=0.7)
+    with pytest.raises(EdgestitchError, match="no row in common"):
+        compared(made.report(good), made.report(bad))
+    both = made.report(keras("mlp", "mlp/"), keras("dscnn", "dscnn/", accuracy=0.7))
+    (row,) = compared(made.report(good), both).rows
+    assert (row.artifact, row.regressions) == ("mlp/model.keras", ())
+    (row,) = compared(both, made.report(bad)).rows
+    assert row.accuracy is not None and row.accuracy.change_pp == 0
 
 
 def test_overhead_and_accuracy_are_judged_on_another_machine_too(compared) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,9 @@ import pytest
 from edgestitch_benchmarks.doubts import not_measured, own_caveats
 from edgestitch_benchmarks.python_versions import versions_of
 from edgestitch_benchmarks.report import Report, Row, TargetRow, UnderQemu
+from edgestitch_benchmarks.sittings import Sitting, caveats_of, sittings_of
+from edgestitch_runtime.machine import describe
+from edgestitch_runtime.other_load import OtherLoad
 from edgestitch_runtime.rounds import Effort, Subject
 
 Make = Callable[..., Subject]
@@ -33,7 +37,29 @@ def test_a_sample_and_a_small_data_set_are_said_to_be_that(report: Report) -> No
 
 
 def test_a_measurement_of_several_sittings_says_so(report: Report) -> None:
-    assert "3 sittings" in caveats(report.rows, sittings=3)
+    assert "Measured in 3 sittings" in caveats(report.rows, sittings=3)
+
+
+def test_of_several_sittings_the_worst_is_told() -> None:
+    quiet = Sitting(
+        machine=replace(describe(), governor="performance", boost=False, virtual=False),
+        temperature_c=50.0,
+        load=OtherLoad(other=0.01, stolen=None, seconds=3.0),
+    )
+    loaded = OtherLoad(other=0.7, stolen=0.2, seconds=1.0)
+    busy = replace(
+        quiet,
+        machine=replace(quiet.machine, governor="powersave"),
+        temperature_c=91.0,
+        load=loaded,
+    )
+    assert caveats_of([quiet], quick=False) == ()
+    for sittings in ([quiet, busy], [busy, quiet]):
+        kept = json.loads(json.dumps([one.to_json() for one in sittings]))
+        told = caveats_of(sittings_of([*kept, {"machine": {}}, {}]), quick=False)
+        for words in ("70 % of a core", "20.0 % of a core", "91 C", "governor powersave"):
+            assert sum(words in sentence for sentence in told) == 1
+        assert len(told) == 4
 
 
 @pytest.mark.parametrize(
@@ -54,6 +80,7 @@ def test_a_machine_that_changed_its_speed_for_most_rows_is_told(
 
 def test_what_was_not_measured_depends_on_what_was(report: Report) -> None:
     told = " ".join(not_measured(report.rows, (), (), Effort(threads=1)))
+    assert "`" not in told
     for words in ("energy", "on 1 thread.", "Other machines", "no C file", "Compiled C"):
         assert words in told
     assert "Rows that failed: mlp-float32.onnx on onnxruntime." in told
@@ -75,6 +102,9 @@ def test_what_was_not_measured_depends_on_what_was(report: Report) -> None:
     told = " ".join(not_measured((*report.rows, native, absent), (), (), Effort()))
     assert "Compiled C" not in told
     assert "Rows that are not installed here: mlp-int8.tflite on litert." in told
+    many = [replace(absent, artifact=f"{k}.tflite") for k in range(13)]
+    told = " ".join(not_measured(many, (), (), Effort()))
+    assert "9.tflite on litert and 3 more." in told and "10.tflite" not in told
 
 
 def test_versions_are_those_of_the_python_that_runs_the_engine(

@@ -31,13 +31,20 @@ def opened(
 
 def test_what_was_put_is_there_for_the_next_process(tmp_path: Path) -> None:
     with opened(tmp_path / "x" / "unfinished") as first:
-        assert first.get("1/open") is None and first.sittings == 1
+        assert first.get("1/open") is None and first.sittings == 0
         first.put("1/open", {"version": "2"})
         first.put("1/open", {"version": "3"})
+        assert first.sittings == 1
+        first.tell({"load": 1})
     with opened(tmp_path / "x" / "unfinished") as second:
-        assert second.get("1/open") == {"version": "3"} and second.sittings == 2
+        assert second.get("1/open") == {"version": "3"} and second.sittings == 1
+        second.tell({"load": 2})  # it found nothing
     with opened(tmp_path / "x" / "unfinished") as third:
-        assert third.sittings == 2  # the second found nothing
+        assert third.sittings == 1 and third.told == [{"load": 1}]
+        third.put("2/open", {})
+        third.tell({"load": 3})
+    with opened(tmp_path / "x" / "unfinished") as fourth:
+        assert fourth.sittings == 2 and fourth.told == [{"load": 1}, {"load": 3}]
 
 
 def test_a_process_that_is_killed_at_once_loses_nothing_that_was_put(tmp_path: Path) -> None:
@@ -74,21 +81,53 @@ def test_a_torn_last_line_is_dropped_and_the_next_follows_whole(tmp_path: Path, 
 def test_what_is_no_journal_is_begun_anew(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / FILE).write_bytes(damage)
     with opened(tmp_path) as kept:
-        assert kept.answers == {} and kept.sittings == 1
+        assert kept.answers == {} and kept.sittings == 0
         kept.put("a", {})
     with opened(tmp_path) as again:
         assert again.get("a") == {}
 
 
-def test_a_journal_of_something_else_is_begun_anew_and_said_to_be(tmp_path: Path) -> None:
-    with opened(tmp_path) as first:
-        first.put("a", {"v": 1})
+def test_a_journal_of_something_else_is_not_thrown_away_unasked(tmp_path: Path) -> None:
+    other = {**OF, "effort": {"blocks": 4}}
+    with opened(tmp_path):
+        pass
+    with opened(tmp_path, other) as second:  # the first had found nothing
+        second.put("a", {"v": 1})
     (tmp_path / "scores-1.npy").write_bytes(b"old")
+    with pytest.raises(EdgestitchError, match="of other effort") as caught:
+        opened(tmp_path)
+    assert caught.value.hint and "--fresh" in caught.value.hint
+    with opened(tmp_path, other) as again:
+        assert again.get("a") == {"v": 1}
     told: list[str] = []
-    with opened(tmp_path, {**OF, "effort": {"blocks": 4}}, told=told) as second:
-        assert second.get("a") is None
-    assert len(told) == 1 and "anew" in told[0] and "effort" in told[0] and "files" not in told[0]
+    with opened(tmp_path, fresh=True, told=told) as anew:
+        assert anew.get("a") is None
+    assert len(told) == 1
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_a_python_that_did_not_answer_is_not_another_one(tmp_path: Path) -> None:
+    known, unknown = ({**OF, "versions": {"python": of}} for of in ({"numpy": "2"}, {}))
+    with opened(tmp_path, known) as first:
+        first.put("a", {"v": 1})
+    with opened(tmp_path, unknown) as second:
+        assert second.get("a") == {"v": 1}
+    with pytest.raises(EdgestitchError, match="versions"):
+        opened(tmp_path, {**OF, "versions": {"python": {"numpy": "3"}}})
+
+
+def test_files_of_others_in_its_folder_are_left_alone(tmp_path: Path) -> None:
+    ours = ("images.npy", "first.npy", "scores-1.npy", "probabilities-12.npy", "scores-2.npy.part")
+    for fresh in (False, True):
+        for name in (*ours, "thesis.txt", "scores.npy"):
+            (tmp_path / name).write_bytes(b"content")
+        (tmp_path / "more").mkdir(exist_ok=True)
+        with opened(tmp_path, fresh=fresh) as kept:
+            kept.put("a", {})
+        left = sorted(path.name for path in tmp_path.iterdir())
+        assert left == [FILE, "more", "scores.npy", "thesis.txt"]
+    forget(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["more", "scores.npy", "thesis.txt"]
 
 
 def test_fresh_begins_anew_though_the_journal_would_do(tmp_path: Path) -> None:
@@ -96,7 +135,7 @@ def test_fresh_begins_anew_though_the_journal_would_do(tmp_path: Path) -> None:
         first.put("a", {"v": 1})
     told: list[str] = []
     with opened(tmp_path, fresh=True, told=told) as second:
-        assert second.get("a") is None and second.sittings == 1
+        assert second.get("a") is None and second.sittings == 0
     assert "--fresh" in told[0]
 
 

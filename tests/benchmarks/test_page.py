@@ -13,6 +13,7 @@ import pytest
 
 from edgestitch_benchmarks import page
 from edgestitch_benchmarks.draw_front import front_of
+from edgestitch_benchmarks.draw_strips import draw_cold_start
 from edgestitch_benchmarks.page import MOST_BYTES, as_html, full_names
 from edgestitch_benchmarks.report import Report
 from made_reports import HOSTILE, hostile, made_report, of_two_runs, without_numbers
@@ -181,6 +182,8 @@ def test_confusion_matrices_are_those_that_numpy_counts(
     assert own.sum(axis=1).tolist() == np.bincount(labels, minlength=10).tolist()
     assert own.trace() == round((row.accuracy or 0) * 1000)
     assert (own - of_float == difference).all() and (own == row.details.confusion).all()
+    net = difference.clip(min=0).sum()
+    assert net > 1 and f"Counts differ by {net} images net." in html
 
 
 def test_flips_are_pictured_once_each_with_both_answers(report: Report, html: str) -> None:
@@ -203,7 +206,11 @@ def test_the_front_is_what_no_row_beats_in_both(report: Report) -> None:
         for p50, accuracy in rows
         if not any(p <= p50 and a >= accuracy and (p, a) != (p50, accuracy) for p, a in rows)
     }
-    found = front_of(report.rows)
+    best = max(
+        report.rows, key=lambda r: (r.accuracy or 0, -r.latency_us.p50 if r.latency_us else 0)
+    )
+    beaten = replace(best, engine="broken", selftest="differs", accuracy=1.0)
+    found = front_of([*report.rows, beaten])
     assert {(r.latency_us.p50, r.accuracy) for r in found if r.latency_us} == expected
 
 
@@ -243,6 +250,15 @@ def test_a_report_of_little_still_has_its_page(report: Report, kept: str) -> Non
     assert ("front" in drawn) == (kept != "nothing")
 
 
+def test_keras_is_said_to_be_in_the_table_alone_where_it_is(report: Report) -> None:
+    said = "has its numbers in the table"
+    cold = draw_cold_start(report.rows, full_names(report))
+    assert cold is not None and said in cold.caption
+    rows = [replace(r, cold_start=None) if r.format == "keras" else r for r in report.rows]
+    cold = draw_cold_start(rows, full_names(report))
+    assert cold is not None and said not in cold.caption
+
+
 def test_several_runs_are_named_and_can_be_filtered(report: Report) -> None:
     both = of_two_runs(report)
     html = as_html(both)
@@ -271,7 +287,7 @@ def test_a_page_too_large_leaves_answers_out_and_says_so(
     whole = len(as_html(report).encode())
     monkeypatch.setattr(page, "MOST_BYTES", whole - 1)
     told = Page(as_html(report))
-    assert "Left out, so that the page stays below" in told.text and told.open == []
+    assert "Left out, since the page would be larger than" in told.text and told.open == []
     assert "every-row" in told.tables
 
 

@@ -100,8 +100,12 @@ def test_markdown_has_the_same_numbers_as_json(report: Report) -> None:
         assert more["distance (equal/step/flips)"] == ("-" if far is None else "987/2/3")
         against = row["against"]
         if against:
-            assert told["against float32 [95 %]"].startswith(f"{1 / against['value']:.2g}"[:3])
-            assert told["against float32 [95 %]"].endswith(f"] {against['verdict']}")
+            words = told["against float32 [95 %]"]
+            slow = against["verdict"] == "slower"
+            assert words.endswith(f"] {against['verdict']}")
+            assert f" x as {'slow' if slow else 'fast'} [" in words
+            ratio = against["value"] if slow else 1 / against["value"]
+            assert float(words.split()[0].replace(",", "")) == pytest.approx(ratio, rel=0.01)
         assert more["self-test"] == (row["selftest"] or "-")
     assert sum(more["distance (equal/step/flips)"] == "987/2/3" for more in other) == 1
 
@@ -198,11 +202,13 @@ def test_microseconds_keep_three_digits() -> None:
     ]
 
 
-def test_a_ratio_of_latencies_is_told_as_times_as_fast() -> None:
+def test_a_ratio_of_latencies_is_told_as_times_as_fast_or_as_slow() -> None:
     against = Against(row="x", value=0.7, low=0.676, high=0.724, verdict="faster")
     assert verdict(against) == "1.43 x as fast [1.38, 1.48] faster"
     slow = replace(against, value=2000.0, low=1000.0, high=4000.0, verdict="slower")
-    assert verdict(slow) == "0.0005 x as fast [0.00025, 0.001] slower"
+    assert verdict(slow) == "2,000 x as slow [1,000, 4,000] slower"
+    neither = replace(against, value=1.01, low=0.98, high=1.04, verdict="cannot tell")
+    assert verdict(neither) == "0.99 x as fast [0.96, 1.02] cannot tell"
     assert verdict(None) == verdict(replace(against, low=0.0)) == "-"
 
 

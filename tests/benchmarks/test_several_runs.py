@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from edgestitch_benchmarks import benchmark
+from edgestitch_benchmarks.added import read_profiles
 from edgestitch_benchmarks.benchmark import bench
 from edgestitch_benchmarks.journal import FILE
 from edgestitch_benchmarks.report import Report, Row
+from edgestitch_runtime import machine
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.rounds import Effort, Progress, Subject
 from edgestitch_runtime.run_folder import Run
@@ -140,13 +142,19 @@ def test_rows_of_a_device_are_joined_by_hash_and_repeat_the_accuracy_of_here(
         row("wide-float32.tflite", "litert", sha256=named["wide-float32.tflite"], selftest=None),
         row("stranger.tflite", "litert", sha256="9" * 64),
         failed("wide-int8.tflite", "reference", sha256=sha),
+        row("x.tflite", "reference", sha256=named["wide-float32.tflite"], selftest="differs"),
     )
     said: list[str] = []
+    caveat = "Quick mode: it was so there."
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content | {"caveats": [caveat]}), "utf-8")
     report = measured(two_runs, add=[path], say=said.append)
+    assert report.added[0].caveats == (caveat,) and f"pi4: {caveat}" in report.caveats
     own, added = report.rows[:6], report.rows[6:]
     assert all(r.machine is None for r in own) and {r.machine for r in added} == {"pi4"}
     assert len(said) == 1 and "stranger.tflite" in said[0] and "pi4.json" in said[0]
-    same, other, untested, broken = added
+    same, other, untested, broken, _ = added
+    assert any("wide-float32.tflite on reference on pi4 no lon" in c for c in report.caveats)
     twin = next(r for r in own if r.sha256 == sha)
     assert same.artifact == "wide-int8.tflite" and same.run == "wide" and same.parts == twin.parts
     for name in ("accuracy", "n", "changed", "drop_pp", "flips_lost", "flips_won", "mcnemar_p"):
@@ -191,8 +199,51 @@ def test_two_profiles_of_one_name_are_refused(
         measured(two_runs[:1], add=[first, second])
 
 
+def test_a_file_twice_on_one_engine_is_one_row_of_a_device(tmp_path: Path) -> None:
+    sha = "9" * 64
+    twice = profile(*(row(name, "litert", sha256=sha) for name in ("a.tflite", "b.tflite")))
+    said: list[str] = []
+    (found,) = read_profiles(
+        [write(tmp_path / "pi4.json", twice)], frozenset({sha}), say=said.append
+    )
+    assert [one.artifact for one in found.rows] == ["a.tflite"]
+    assert len(said) == 1 and "b.tflite on litert" in said[0] and "a.tflite on litert" in said[0]
+
+
+@pytest.mark.parametrize("name", ["a\nb.json", "\x1b[31m.json", "\u202egnp.json"])
+def test_a_device_whose_name_cannot_be_printed_is_refused_in_a_line(
+    tmp_path: Path, name: str
+) -> None:
+    path = write(tmp_path / name, profile(row("a.tflite", "litert", sha256="9" * 64)))
+    with pytest.raises(EdgestitchError, match="cannot be printed") as caught:
+        read_profiles([path], frozenset({"9" * 64}), say=print)
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (["x", "", "1", "1 block", "y block z"], "0 of 6 rows started, 0 of 4 rounds"),
+        (["1 open", "2 open", "1 answers", "1 block 0 a"], "2 of 6 rows started, 0 of 4 rounds"),
+        (
+            ["1 open", "1 answers", "1 block 0 a", "1 block 0 b", "1 block 1 a"],
+            "1 of 6 rows started, 1 of 4 rounds",
+        ),
+        (
+            ["1 open", "1 answers", "1 block 0 a", "1 block 0 b", "2 open", "2 failed"],
+            "2 of 6 rows started, 1 of 4 rounds",
+        ),
+    ],
+)
+def test_what_an_interrupted_measurement_had_done_is_counted_by_whole_rounds(
+    keys: list[str], says: str
+) -> None:
+    answers = {key: {"kinds": ["a", "b"]} for key in keys}
+    assert benchmark._goes_on(answers, 6, 4) == f"goes on from an unfinished measurement: {says}"
+
+
 def test_a_measurement_that_was_interrupted_goes_on_and_counts_every_block_once(
-    two_runs: list[Path], tmp_path: Path
+    two_runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep = tmp_path / "out" / "unfinished"
 
@@ -215,20 +266,22 @@ def test_a_measurement_that_was_interrupted_goes_on_and_counts_every_block_once(
         assert len(found.latency_us.block_p50) == 3
     # All of it is there: nothing is started any more, and the numbers are the same.
     counts = [len(logged(folder)) for folder in two_runs]
+    lasting = machine.describe()
+    monkeypatch.setattr(machine, "describe", lambda: replace(lasting, governor="of the writing"))
     again = measured(two_runs, keep=keep)
     assert [len(logged(folder)) for folder in two_runs] == counts
     assert again.rows == report.rows
+    assert again.caveats == report.caveats and again.machine_line == report.machine_line
 
 
 def test_what_is_of_other_files_is_not_gone_on_with(two_runs: list[Path], tmp_path: Path) -> None:
     keep = tmp_path / "unfinished"
     measured(two_runs[:1], keep=keep)
-    said: list[str] = []
-    measured(two_runs, keep=keep, say=said.append)
-    assert len(said) == 1 and "anew" in said[0] and "files" in said[0]
-    said.clear()
-    bench(two_runs, effort=replace(BRIEF, blocks=4), keep=keep, say=said.append)
-    assert len(said) == 1 and "effort" in said[0]
-    report = bench(two_runs, effort=replace(BRIEF, blocks=4), keep=keep, fresh=True)
+    with pytest.raises(EdgestitchError, match="of other files"):
+        measured(two_runs, keep=keep)
+    other = replace(BRIEF, blocks=4)
+    with pytest.raises(EdgestitchError, match="of other effort"):
+        bench(two_runs[:1], effort=other, keep=keep)
+    report = bench(two_runs[:1], effort=other, keep=keep, fresh=True)
     assert not any("sittings" in caveat for caveat in report.caveats)
     assert (keep / FILE).is_file()

@@ -72,7 +72,18 @@ BENCHMARKS: list[Mutant] = [
             "self._file.truncate(self._end)\n            else:",
             "pass\n            else:",
         ),
-        ("any journal is gone on from", "if held == of:", "if held:"),
+        (
+            "any journal is gone on from",
+            "if lines and other is None and not fresh:",
+            "if lines and not fresh:",
+        ),
+        ("an unfinished measurement is thrown away", "if holds and not fresh:", "if False:"),
+        (
+            "files of others are taken away",
+            "if _OF_WORKERS.fullmatch(path.name) and path.is_file():",
+            "if path.name != FILE and path.is_file():",
+        ),
+        ("a sitting that finds nothing counts", "        if self._found:\n", "        if True:\n"),
         (
             "what waited is not written later",
             "            except BaseException:\n",
@@ -93,7 +104,8 @@ BENCHMARKS: list[Mutant] = [
             "one for one in same if one.engine == row.engine",
             "one for one in same",
         ),
-        ("files that are not known are joined", "if row.sha256 in hashes:", "if True:"),
+        ("files that are not known are joined", "if row.sha256 not in hashes:", "if False:"),
+        ("a file counts twice", "elif (row.sha256, row.engine) in rows:", "elif False:"),
     ),
     *faults_in(
         "benchmarks/sizes_by_part",

@@ -54,6 +54,7 @@ COMPARE: list[Mutant] = [
         ("a newer schema is read", "if schema > MEASUREMENT_SCHEMA:", "if False:"),
         ("rows that are one are read", "if twice:", "if False:"),
         ("a large file is read", "if size > _MOST_BYTES:", "if False:"),
+        ("a profile may tell what nobody checked", 'if kind == "profile":', "if False:"),
     ),
     *faults_in(
         "benchmarks/comparison",
@@ -98,6 +99,21 @@ COMPARE: list[Mutant] = [
             "elif _test_data(old, before) != _test_data(new, after):",
             "elif False:",
         ),
+        (
+            "the float models of two runs are one",
+            'row.format == "keras" or short(row) in shared',
+            "short(row) in shared",
+        ),
+        (
+            "what nobody judged has no regression",
+            "if found.judged and not any(found.judged.values()):",
+            "if False:",
+        ),
+    ),
+    *faults_in(
+        "benchmarks/machine_changes",
+        "benchmarks/test_compare",
+        ("another kernel is another machine", 'os.rpartition(", ")[0] or os', "os"),
     ),
     *faults_in(
         "benchmarks/cli_compare",

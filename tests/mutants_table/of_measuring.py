@@ -36,7 +36,7 @@ MEASURING = [
     ),
     *faults_in(
         "runtime/measured_row",
-        "runtime/test_rounds",
+        "runtime/test_rounds runtime/test_failing_rows",
         (
             "a file that changed meanwhile keeps its numbers",
             'was changed {when}", kept=False)',
@@ -44,9 +44,15 @@ MEASURING = [
         ),
         (
             "a process that was asked to end has failed for ever",
-            "noted=not failure.ended_from_outside",
+            "noted=not failure.passing",
             "noted=True",
         ),
+        (
+            "a slow device gets no more time",
+            "self._patience_s + self._work_s(do, arguments)",
+            "self._patience_s",
+        ),
+        ("a file that cannot be read was deleted", "noted=gone", "noted=True"),
         (
             "a failed row is tried again",
             '            self._setting.journal.put(f"{self._number} failed", self._failed)\n',
@@ -70,7 +76,7 @@ MEASURING = [
     ),
     *faults_in(
         "runtime/rounds",
-        "runtime/test_rounds",
+        "runtime/test_rounds runtime/test_failing_rows",
         (
             "the blocks of a row follow each other",
             "                with steps.watching(row), row.failing():\n"
@@ -79,12 +85,25 @@ MEASURING = [
             "                    for k in range(effort.blocks):\n"
             "                        row.block(k)\n",
         ),
+        (
+            "a row that failed before its turn is started again",
+            "        if row.measurable:\n            with steps.watching(row), row.failing(), "
+            "steps.timing(steps.answers):",
+            "        if True:\n            with steps.watching(row), row.failing(), "
+            "steps.timing(steps.answers):",
+        ),
         ("workers outlive an interrupt", "stack.callback(row.close)", "stack.callback(len, '')"),
     ),
     *faults_in(
         "runtime/worker_process",
-        "runtime/test_worker_process runtime/test_rounds",
+        "runtime/test_worker_process runtime/test_rounds runtime/test_failing_rows",
         ("a block without its calls is taken", 'sum(counts) != answer["runs"]', "False"),
+        ("a killed process has failed for ever", ', "SIGKILL")', ")"),
+        (
+            "an engine writes to the terminal",
+            'printable(" ".join(str(text).split()), _MOST_TEXT)',
+            '" ".join(str(text).split())',
+        ),
         ("an ended worker is not waited for", "        self._process.wait()\n", "        return\n"),
     ),
     *faults_in(
@@ -111,12 +130,17 @@ MEASURING = [
     ),
     *faults_in(
         "runtime/cli_profile",
-        "runtime/test_profile",
+        "runtime/test_profile_file runtime/test_profile",
         ("--json eats an artifact", '    if path.suffix != ".json":', "    if False:"),
         (
             "a profile is overwritten without a word",
             "if path.exists() and not args.force:",
             "if False:",
+        ),
+        (
+            "the file is not tried before measuring",
+            "        tempfile.TemporaryFile(dir=parent).close()\n",
+            "",
         ),
         ("a failed row is a success", "return 0 if result.whole else 1", "return 0"),
     ),

@@ -10,8 +10,8 @@ PAGE: list[Mutant] = [
         "benchmarks/test_report",
         (
             "a ratio's interval is turned around",
-            "(against.value, against.high, against.low)",
-            "(against.value, against.low, against.high)",
+            "(1 / against.value, 1 / against.high, 1 / against.low)",
+            "(1 / against.value, 1 / against.low, 1 / against.high)",
         ),
     ),
     *faults_in(
@@ -28,21 +28,32 @@ PAGE: list[Mutant] = [
             "if ratio is None or ratio.verdict != FASTER",
             "if ratio is None",
         ),
-        ("a file that differs is recommended", 'row.selftest != "differs"', 'row.selftest != ""'),
+        ("a file that differs is recommended", "if row.selftest != DIFFERS and", "if"),
+        (
+            "a file that differs makes the sentence",
+            "here = [row for row in here if row.selftest != DIFFERS]",
+            "pass",
+        ),
     ),
     *faults_in(
         "benchmarks/accuracy_ties",
         "benchmarks/test_answer",
         (
             "flips of two artifacts are the same images",
-            "(row.flips_won or 0) + (other.flips_lost or 0)",
-            "max((row.flips_won or 0), (other.flips_lost or 0))",
+            "only_row, only_other = own[1] + others[0],",
+            "only_row, only_other = max(own[1], others[0]),",
+        ),
+        (
+            "flips that nobody counted are none",
+            'return (0, 0) if row.format == "keras" else None',
+            "return (0, 0)",
         ),
     ),
     *faults_in(
         "benchmarks/draw_front",
         "benchmarks/test_page",
         ("a slower row is on the front", "key=lambda r: (_p50(r),", "key=lambda r: (-_p50(r),"),
+        ("a file that differs is on the front", " and r.selftest != DIFFERS]", "]"),
     ),
     *faults_in(
         "benchmarks/page_matrices",

@@ -5,7 +5,9 @@ As a program: NAME BEHAVIOUR FOLDER, the worker. As a module: makes what such a 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -44,6 +46,8 @@ class Scripted:
                 os.kill(os.getpid(), signal.SIGSEGV)
             if self.behaviour == "hang":
                 time.sleep(600)
+            if self.behaviour == "no room":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if self.behaviour == "file deleted":
                 (self.folder / self.name).unlink()
             if self.behaviour == "file changed":
@@ -71,6 +75,8 @@ class Scripted:
         self._note("call")
         if self.behaviour == "killed while timed":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.behaviour == "abort while timed":
+            os.abort()
         if self.behaviour == "terminated while timed":
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -105,6 +111,21 @@ def scripted(
         engine=engine,
         command=(sys.executable, str(Path(__file__)), name, behaviour, str(folder)),
     )
+
+
+class DictJournal:
+    """A journal in memory, with what was asked of it; its content is JSON, as a file's."""
+
+    def __init__(self, content: dict[str, str] | None = None) -> None:
+        self.content = dict(content or {})
+        self.puts: list[str] = []
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return json.loads(self.content[key]) if key in self.content else None
+
+    def put(self, key: str, answer: dict[str, Any]) -> None:
+        self.puts.append(key)
+        self.content[key] = json.dumps(answer)
 
 
 def logged(folder: Path) -> list[tuple[str, str, int]]:

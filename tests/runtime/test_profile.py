@@ -131,7 +131,9 @@ def test_the_text_fits_every_terminal(several: measuring.Profile, columns: int |
         assert latency is not None and str(row.measurement.sha256) in squeezed
         assert f"{latency.p50:,.2f}" in squeezed and f"{latency.runs:,}" in squeezed
     assert all(re.sub(r"\s+", "", x) in squeezed for x in (*several.timed, *several.caveats))
-    assert told.count("beside") == 2 and "times as slow" in " ".join(told.split())
+    assert len(re.findall("^  beside ?", told, re.MULTILINE)) == 2 and "times as slow" in " ".join(
+        told.split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,10 @@ def test_an_artifact_on_its_own_is_timed_with_generated_pixels_and_says_so(
 
 
 def test_litert_is_as_far_from_the_reference_as_counted_by_hand(
-    several: measuring.Profile, artifact: Path
+    several: measuring.Profile,
+    artifact: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = several.to_json()["rows"][0]["distance"]
     test = find_recorded(read_run(artifact.parent.parent).record["data"]).test
@@ -218,8 +223,16 @@ def test_litert_is_as_far_from_the_reference_as_counted_by_hand(
         "largest_step": max(steps),
         "flips": sum(a.index(max(a)) != b.index(max(b)) for a, b in pairs),
     }
-    alone = measuring.profile(artifact, engines=["litert"], effort=BRIEF)
-    assert alone.to_json()["rows"][0]["distance"] == told  # the reference was no row there
+    asked: list[Path] = []
+    answers = measuring.by_reference
+    monkeypatch.setattr(
+        measuring, "by_reference", lambda path, *more: (asked.append(path), answers(path, *more))[1]
+    )
+    copy = Path(shutil.copy(artifact, tmp_path / "copy.tflite"))
+    alone = measuring.profile([artifact, copy], engines=["litert"], effort=BRIEF)
+    # The reference was no row there, and answered for both rows of one content at once.
+    assert [row["distance"] for row in alone.to_json()["rows"]] == [told, told]
+    assert asked == [artifact]
     line = next(x for x in as_text(alone, columns=80).splitlines() if "distance" in x)
     assert f"{told['rows_equal']:,} of {told['n']:,} rows equal" in line
 
@@ -275,43 +288,20 @@ def test_the_test_images_of_a_data_set_are_used(
     assert re.fullmatch(r"\d+ test images of pictures", result.images)
 
 
-def test_json_to_a_file_is_written_once_and_overwritten_only_when_asked(
+def test_two_files_of_one_name_are_refused_and_a_repeat_is_one_row(
     artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "new" / "pi4.json"
-    words = ["profile", str(artifact), "--min-seconds", "0.02", "--json", str(file)]
-    assert main(words) == 0
+    other = Path(shutil.copy(artifact, tmp_path))
+    assert main(["profile", str(artifact), str(other)]) == 2
     captured = capsys.readouterr()
-    assert "microseconds" in captured.out and str(file) in captured.err
-    content = file.read_bytes()
-    assert json.loads(content)["kind"] == "profile"
-    assert main(words) == 2
-    captured = capsys.readouterr()
-    assert captured.out == "" and "hint: --force" in captured.err and file.read_bytes() == content
-    assert main([*words, "--force"]) == 0 and file.read_bytes() != content
-    assert [x.name for x in file.parent.iterdir()] == ["pi4.json"]
-
-
-@pytest.mark.parametrize("after", [True, False], ids=["after the artifact", "before it"])
-def test_json_never_eats_an_artifact(
-    artifact: Path, tmp_path: Path, after: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
-    mine = Path(shutil.copy(artifact, tmp_path))
-    words = ["--json", str(mine)]
-    assert main(["profile", *([str(artifact)] if after else []), *words, "--force"]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == "" and "hint: " in captured.err and ".json" in captured.err
-    assert mine.read_bytes() == artifact.read_bytes()
-
-
-def test_a_file_that_cannot_be_written_loses_no_number(
-    artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "folder").write_text("no folder")
-    file = tmp_path / "folder" / "a.json"
-    assert main(["profile", str(artifact), "--min-seconds", "0.02", "--json", str(file)]) == 2
-    captured = capsys.readouterr()
-    assert "microseconds" in captured.out and "hint: " in captured.err
+    lines = captured.err.splitlines()
+    assert captured.out == "" and len(lines) == 2 and lines[1].startswith("hint: ")
+    assert str(artifact) in lines[0] and str(other) in lines[0]
+    round_about = artifact.parent / ".." / artifact.parent.name / artifact.name
+    subjects, _ = profile_subjects.subjects_of(
+        [artifact, artifact, round_about], ["litert"], threads=1, folder=tmp_path
+    )
+    assert [subject.path for subject in subjects] == [artifact]
 
 
 def test_a_row_that_fails_stays_with_its_reason_and_the_others_finish(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgestitch_runtime.rounds import Effort, Measured, Progress, Subject, measure
-from scripted_worker import is_alive, logged, scripted
+from scripted_worker import DictJournal, is_alive, logged, scripted
 
 BRIEF = Effort(
     min_seconds=0.02, min_runs=8, blocks=4, batches=(1, 3), batch_seconds=0.001, patience_s=30
@@ -22,21 +22,6 @@ BRIEF = Effort(
 IMAGES_U8 = np.random.default_rng(5).integers(0, 256, (60, 4, 4)).astype(np.uint8)
 SCORES = np.random.default_rng(6).integers(-128, 128, (60, 4)).astype(np.int8)
 Make = Callable[..., Subject]
-
-
-class DictJournal:
-    """A journal in memory, with what was asked of it; its content is JSON, as a file's."""
-
-    def __init__(self, content: dict[str, str] | None = None) -> None:
-        self.content = dict(content or {})
-        self.puts: list[str] = []
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        return json.loads(self.content[key]) if key in self.content else None
-
-    def put(self, key: str, answer: dict[str, Any]) -> None:
-        self.puts.append(key)
-        self.content[key] = json.dumps(answer)
 
 
 def interrupt(_: Progress) -> None:
@@ -127,7 +112,8 @@ def test_a_worker_that_never_returns_is_ended_and_becomes_a_failed_row(
     started = time.monotonic()
     hanging, fine = run(make("h", "hang"), make("f"), effort=replace(BRIEF, patience_s=3))
     assert time.monotonic() - started < 30
-    assert hanging.measurement.status == "failed" and "within 3 s" in hanging.measurement.reason
+    assert hanging.measurement.status == "failed"
+    assert "no answer to answers within " in hanging.measurement.reason
     assert fine.measurement.status == "ok"
     assert not any(is_alive(pid) for _, _, pid in logged(tmp_path))
 
@@ -218,7 +204,7 @@ def test_an_interrupted_measurement_goes_on_and_asks_nothing_twice(
 def test_with_a_whole_journal_nothing_is_started_and_the_result_is_the_same(
     make: Make, run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    subjects = [make("a"), make("bad", "killed while timed"), make("gone", "file deleted")]
+    subjects = [make("a"), make("bad", "abort while timed"), make("gone", "file deleted")]
     journal = DictJournal()
     first = run(*subjects, journal=journal)
     log = logged(tmp_path)
@@ -254,17 +240,6 @@ def test_answers_whose_files_are_gone_are_asked_again(
     (found,) = run(make("a"), journal=journal)
     np.testing.assert_array_equal(found.scores, SCORES)
     assert journal.puts[puts:] == ["1 answers"]
-
-
-def test_a_process_that_was_asked_to_end_is_tried_again_another_time(
-    make: Make, run: Callable[..., Any]
-) -> None:
-    journal = DictJournal()
-    (found,) = run(make("a", "terminated while timed"), journal=journal)
-    assert found.measurement.status == "failed" and "SIGTERM" in found.measurement.reason
-    assert "1 failed" not in journal.content
-    (found,) = run(make("a"), journal=journal)
-    assert found.measurement.status == "ok"
 
 
 def test_too_few_blocks_and_no_images_are_refused(make: Make, run: Callable[..., Any]) -> None:

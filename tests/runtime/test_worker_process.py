@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from edgestitch_runtime import worker_process
 from edgestitch_runtime.rounds import Effort, measure
 from edgestitch_runtime.worker_process import RowFailed, WorkerProcess
 from scripted_worker import scripted
@@ -85,6 +88,34 @@ def test_a_program_that_answers_what_no_worker_does_becomes_a_failed_row(
     row = found.measurement
     assert row.status == "failed" and says in str(row.reason)
     assert "\n" not in str(row.reason) and len(str(row.reason)) < 400
+
+
+def test_what_an_engine_says_is_told_in_a_short_printable_line(tmp_path: Path) -> None:
+    message = "\x1b[31mbad\u202e operator\n" + "again " * 2000
+    text = json.dumps({"ok": False, "message": message, "hint": "\x1b]0;x\x07" * 500})
+    code = f"print({text!r}, flush=True); input()"
+    with (
+        WorkerProcess((sys.executable, "-c", code), folder=tmp_path) as worker,
+        pytest.raises(RowFailed, match=r"^\?\[31mbad\? operator again") as failure,
+    ):
+        worker.ask("open", timeout_s=20)
+    refused = failure.value.refused
+    assert refused is not None
+    for told in (str(failure.value), refused.message, refused.hint):
+        assert told.isprintable() and len(told) <= 500
+
+
+def test_a_row_that_gets_no_file_for_its_chatter_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**more: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(worker_process.tempfile, "TemporaryFile", refuse)
+    subject = scripted(tmp_path, "a", scores=SCORES)
+    (found,) = measure([subject], IMAGES_U8, effort=BRIEF, folder=tmp_path)
+    assert found.measurement.status == "failed"
+    assert "Too many open files" in str(found.measurement.reason)
 
 
 @pytest.mark.parametrize(
