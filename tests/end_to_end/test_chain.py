@@ -223,7 +223,7 @@ def test_a_changed_model_is_not_exported_as_the_runs(refuse: Refuse, own_run: Pa
 
 INTERRUPTED = {
     "export": (("export", *INT8, "--force"), "exporting tflite at int8 ..."),
-    "bench": (("bench", "--quick"), "timing block 2"),
+    "bench": (("bench", "--quick"), "timing round 1 of"),
 }
 
 
@@ -260,6 +260,9 @@ def test_ctrl_c_ends_with_130_and_leaves_whole_files_and_no_process(
     assert started_with(f"TMPDIR={scratch}") == []
     assert list(scratch.iterdir()) == []
     scratch.rmdir()
+    unfinished = own_run / "bench" / "unfinished"  # what was measured, for the next `bench`
+    assert (command == "bench") == (unfinished / "journal.jsonl").is_file()
+    shutil.rmtree(own_run / "bench", ignore_errors=True)
     assert listing(tmp_path) == before  # the same bytes again, or what was there
 
 
