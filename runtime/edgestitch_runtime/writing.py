@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,14 @@ def write_files(contents: Mapping[Path, bytes], *, overwrite: bool) -> str:
 
     Returns "unchanged" when all of them already hold their bytes.
     """
-    drafts: dict[Path, Path] = {}
     changed = [path for path in contents if _differs(path, contents[path], overwrite)]
+    # Named before they are there: a signal may come at any moment, and none may be left.
+    drafts = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}") for path in changed}
     try:
-        for path in changed:
+        for path, draft in drafts.items():
             with _told(path):
-                drafts[path] = _draft(path, contents[path])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write_whole(draft, contents[path])
         for path, draft in drafts.items():
             with _told(path):
                 draft.replace(path)
@@ -57,20 +59,11 @@ def _differs(path: Path, content: bytes, overwrite: bool) -> bool:
     return True
 
 
-def _draft(path: Path, content: bytes) -> Path:
-    """`content` in a file of a temporary name beside `path`: whole, or gone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o666 & ~umask())
-    except BaseException:
-        Path(name).unlink()
-        raise
-    return Path(name)
+def _write_whole(path: Path, content: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

@@ -227,7 +227,7 @@ INTERRUPTED = {
 }
 
 
-@pytest.mark.parametrize("command", list(INTERRUPTED))
+@pytest.mark.parametrize("command", ["export", pytest.param("bench", marks=pytest.mark.slow)])
 def test_ctrl_c_ends_with_130_and_leaves_whole_files_and_no_process(
     command: str, own_run: Path, tmp_path: Path
 ) -> None:

@@ -157,7 +157,11 @@ MEASURING = [
         "runtime/worker",
         "runtime/test_worker",
         ("what an engine prints reaches the protocol", "        os.dup2(2, 1)\n", ""),
-        ("a refusal is told as a success", '{"ok": False, **refused', '{"ok": True, **refused'),
+        (
+            "a refusal is told as a success",
+            '{"ok": False, **refused, "exit_code"',
+            '{"ok": True, **refused, "exit_code"',
+        ),
         ("probabilities are scores", "subject.probabilities(scores))", "scores)"),
         ("memory is all that is held", "peak - _BORN_RSS_MB", "peak"),
     ),

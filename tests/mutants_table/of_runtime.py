@@ -218,7 +218,6 @@ RUNTIME: list[Mutant] = [
         ),
         ("another content is overwritten unasked", "path.exists() and not overwrite:", "False:"),
         ("a temporary file stays behind", "draft.unlink()", "pass"),
-        ("what an interrupt began stays behind", "Path(name).unlink()", "pass"),
         ("only the first of two files is written", "in contents if _d", "in [*contents][:1] if _d"),
     ),
     *faults_in(
