@@ -227,6 +227,7 @@ INTERRUPTED = {
 }
 
 
+# Of bench it is slow: test_bench interrupts one too, and looks for its workers and its files.
 @pytest.mark.parametrize("command", ["export", pytest.param("bench", marks=pytest.mark.slow)])
 def test_ctrl_c_ends_with_130_and_leaves_whole_files_and_no_process(
     command: str, own_run: Path, tmp_path: Path

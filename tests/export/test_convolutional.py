@@ -222,6 +222,7 @@ def test_dynamic_onnx_is_told_to_be_slower(exported: Artifacts, name: str) -> No
     assert found.ratio > 2  # 15 on a quiet machine
 
 
+# The larger network is slow, and goes the same way.
 @pytest.mark.parametrize("name", ["dscnn", pytest.param("dscnn-l", marks=pytest.mark.slow)])
 def test_the_command_warns_of_a_slow_artifact_and_the_same_model_gives_the_same_bytes_elsewhere(
     exported: Artifacts, tmp_path: Path, cli: Callable[..., Any], name: str
