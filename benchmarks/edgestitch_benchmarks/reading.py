@@ -59,8 +59,8 @@ def read_measurements(path: Path) -> Measurements:
     """
     content = _json_object(path, _file(path))
     schema, kind = content.get("schema"), content.get("kind")
-    # A profile of schema 1 held no rows.
-    ours = "rows" in content or {"bare", "classify"} <= content.keys()
+    # A profile of schema 1 held no rows, and what a newer one holds is not known.
+    ours = kind in list(SHAPES) or "rows" in content or {"bare", "classify"} <= content.keys()
     if not isinstance(schema, int) or isinstance(schema, bool) or not ours:
         _refuse(f"{path} is neither a report nor a profile of edgestitch", _HINT)
     if schema > MEASUREMENT_SCHEMA:
