@@ -14,23 +14,22 @@ TOLD = (
     "program around it. Instructions under QEMU are counted for one image on an emulated board; "
     "how long a real one takes, they do not say."
 )
-_COUNT = "{:,}".format
+_COUNT = "{:,.0f}".format
 
 
-def _flash(write: Callable[[FlashBytes], int | None]) -> Callable[[TargetRow], str]:
-    return lambda row: _or_missing(None if row.flash is None else write(row.flash))
+Value = Callable[[TargetRow], float | None]
 
 
-def _ram(write: Callable[[RamBytes], int | None]) -> Callable[[TargetRow], str]:
-    return lambda row: _or_missing(None if row.ram is None else write(row.ram))
+def _flash(read: Callable[[FlashBytes], int | None]) -> Value:
+    return lambda row: None if row.flash is None else read(row.flash)
 
 
-def _qemu(write: Callable[[UnderQemu], str]) -> Callable[[TargetRow], str]:
-    return lambda row: MISSING if row.qemu is None else write(row.qemu)
+def _ram(read: Callable[[RamBytes], int]) -> Value:
+    return lambda row: None if row.ram is None else read(row.ram)
 
 
-def _or_missing(value: int | None) -> str:
-    return MISSING if value is None else _COUNT(value)
+def _qemu(read: Callable[[UnderQemu], float]) -> Value:
+    return lambda row: None if row.qemu is None else read(row.qemu)
 
 
 def _on(row: TargetRow) -> str:
@@ -47,36 +46,42 @@ def _verdict(row: TargetRow) -> str:
     return "fits" if row.board.fits else "does not fit"
 
 
-def _column(
-    *, heading: str, cell: Callable[[TargetRow], str], number: bool = True
-) -> Column[TargetRow]:
-    return Column(heading=heading, cell=cell, number=number)
+def _golden(row: TargetRow) -> str:
+    return f"{row.qemu.golden_answered} of {row.qemu.golden}" if row.qemu else MISSING
 
 
-ARTIFACT = _column(heading="artifact", cell=lambda r: r.artifact, number=False)
-TARGET = _column(heading="target", cell=_on, number=False)
+def _text(*, heading: str, cell: Callable[[TargetRow], str]) -> Column[TargetRow]:
+    return Column(heading=heading, cell=cell, number=False)
+
+
+def _number(heading: str, value: Value) -> Column[TargetRow]:
+    def cell(row: TargetRow) -> str:
+        found = value(row)
+        return MISSING if found is None else _COUNT(found)
+
+    return Column(heading=heading, cell=cell, value=value)
+
+
+ARTIFACT = _text(heading="artifact", cell=lambda r: r.artifact)
+TARGET = _text(heading="target", cell=_on)
 FLASH = (
-    _column(heading="flash", cell=_flash(lambda f: f.total)),
-    _column(heading="code", cell=_flash(lambda f: f.code)),
-    _column(heading="weights", cell=_flash(lambda f: f.weights)),
-    _column(heading="constants", cell=_flash(lambda f: f.constants)),
-    _column(heading="library", cell=_flash(lambda f: f.library)),
+    _number("flash", _flash(lambda f: f.total)),
+    _number("code", _flash(lambda f: f.code)),
+    _number("weights", _flash(lambda f: f.weights)),
+    _number("constants", _flash(lambda f: f.constants)),
+    _number("library", _flash(lambda f: f.library)),
 )
 RAM = (
-    _column(heading="RAM", cell=_ram(lambda m: m.total)),
-    _column(heading="arena", cell=_ram(lambda m: m.arena)),
-    _column(heading="other static", cell=_ram(lambda m: m.static)),
-    _column(heading="worst stack", cell=_ram(lambda m: m.stack)),
+    _number("RAM", _ram(lambda m: m.total)),
+    _number("arena", _ram(lambda m: m.arena)),
+    _number("other static", _ram(lambda m: m.static)),
+    _number("worst stack", _ram(lambda m: m.stack)),
 )
-GOLDEN = _column(
-    heading="golden vectors", cell=_qemu(lambda q: f"{q.golden_answered} of {q.golden}")
-)
-MEAN = _column(
-    heading="instructions under QEMU, mean", cell=_qemu(lambda q: f"{q.instructions_mean:,.0f}")
-)
-MOST = _column(heading="most", cell=_qemu(lambda q: _COUNT(q.instructions_most)))
-IMAGES = _column(heading="images", cell=_qemu(lambda q: _COUNT(q.images)))
-BOARD = _column(heading="board", cell=_verdict, number=False)
+GOLDEN = Column(heading="golden vectors", cell=_golden, value=_qemu(lambda q: q.golden_answered))
+MEAN = _number("instructions under QEMU, mean", _qemu(lambda q: q.instructions_mean))
+MOST = _number("most", _qemu(lambda q: q.instructions_most))
+IMAGES = _number("images", _qemu(lambda q: q.images))
+BOARD = _text(heading="board", cell=_verdict)
 
 
 def columns_of(report: Report) -> tuple[Column[TargetRow], ...]:
@@ -112,9 +117,7 @@ def as_text(report: Report, *, width: int) -> list[str]:
     if not rows:
         return []
     prefix = f"{report.run.name}-"
-    short = _column(
-        heading="artifact", cell=lambda r: r.artifact.removeprefix(prefix), number=False
-    )
+    short = _text(heading="artifact", cell=lambda r: r.artifact.removeprefix(prefix))
     which = (short, TARGET)
     board = tuple(column for column in columns_of(report) if column is BOARD)
     ran = (renamed(GOLDEN, "golden"), renamed(MEAN, "instructions under QEMU"), MOST, IMAGES)

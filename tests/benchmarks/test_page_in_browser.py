@@ -280,3 +280,48 @@ def test_a_report_of_failures_alone_is_shown(opened: Callable[..., Any], report:
     bare = replace(report, rows=rows, answer="Nothing was measured.", recommended=(), pictures={})
     shown = opened(as_html(bare))
     assert shown.locator("#every-row tbody tr").count() == len(report.rows)
+
+
+def test_the_table_below_the_curves_is_that_of_the_chosen_artifact(
+    opened: Callable[..., Any], html: str
+) -> None:
+    shown = opened(html)
+    shown.locator("#chooser").select_option(label="mlp-float32.tflite on litert")
+    link = shown.locator("#reliability ~ figcaption a")
+    link.click()
+    shown.wait_for_timeout(200)
+    assert shown.locator(link.get_attribute("href")).is_visible()
+
+
+def test_the_rows_are_those_of_the_run_that_the_browser_remembers(
+    opened: Callable[..., Any], report: Report
+) -> None:
+    shown = opened(as_html(of_two_runs(report)))
+    shown.get_by_label("of the run").select_option("dscnn")
+    shown.goto("about:blank")
+    shown.go_back()
+    shown.wait_for_selector("html[data-drawn]", state="attached")
+    chosen = shown.get_by_label("of the run").input_value()
+    assert set(column(shown, "run")) == ({chosen} if chosen else {"mlp", "dscnn"})
+
+
+def test_no_table_is_wider_than_a_sheet_of_paper(opened: Callable[..., Any], html: str) -> None:
+    shown = opened(html, viewport={"width": 703, "height": 1000})  # A4 within its margins
+    shown.emulate_media(media="print")
+    shown.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert shown.evaluate("document.documentElement.scrollWidth") == 703
+
+
+@pytest.mark.parametrize("width", [1280, 700, 360])
+def test_a_run_of_the_longest_name_leaves_room_for_the_numbers(
+    opened: Callable[..., Any], report: Report, width: int
+) -> None:
+    name = "a-long-" * 9 + "x"  # 64 characters, the most that a run's name may have
+    two = of_two_runs(report)
+    rows = [replace(r, run=name, artifact=f"{name}-int8-x86_64-linux.so") for r in two.rows[-4:]]
+    runs = (two.runs[0], replace(two.runs[1], name=name))
+    long = replace(two, runs=runs, rows=(*two.rows[:-4], *rows))
+    shown = opened(as_html(long), viewport={"width": width, "height": 800})
+    assert shown.evaluate("document.documentElement.scrollWidth") == width
+    names = shown.locator("#every-row tbody th").first.bounding_box()
+    assert names["width"] < width / 2

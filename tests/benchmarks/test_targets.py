@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from edgestitch_benchmarks.page_tables import table_of
 from edgestitch_benchmarks.report import Report, TargetRow
 from edgestitch_benchmarks.table import as_text
 from edgestitch_benchmarks.target_checks import MAX_CHECK_BYTES, MAX_TARGETS, read_targets
+from edgestitch_benchmarks.target_table import columns_of
 from edgestitch_benchmarks.writer import as_html, as_json, as_markdown
 from edgestitch_runtime.cli import main
 from edgestitch_runtime.run_folder import read_run
@@ -356,3 +358,18 @@ def test_words_from_a_check_are_escaped(c_run: Path, report: Report) -> None:
     other = replace(report, targets=tuple(rows))
     assert "<script>" not in as_html(other)
     assert "a\\|b" in as_markdown(other)
+
+
+def test_every_number_of_the_table_can_be_sorted_by(c_run: Path, report: Report) -> None:
+    rows = checked(c_run, entry(c_run), entry(c_run, **NOT_RUN))
+    columns = columns_of(replace(report, targets=tuple(rows)))
+    table = table_of("targets", "C files", columns, rows)
+    numbers = [
+        (cell.text, cell.value)
+        for cells in table.rows
+        for heading, cell in zip(table.headings, cells, strict=True)
+        if heading.number
+    ]
+    assert all((value is None) == (text == "-") for text, value in numbers)
+    assert ("104,201", 104_201) in numbers  # flash
+    assert ("156,428", 156_427.6) in numbers and ("40 of 40", 40) in numbers

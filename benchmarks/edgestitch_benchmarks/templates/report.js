@@ -102,6 +102,8 @@
       block.hidden = block.dataset.choice !== chooser.value;
       block.open = !block.hidden;
     }
+    const told = document.querySelector('figcaption a[href^="#reliability-"]');
+    if (told) told.setAttribute("href", `#reliability-${chooser.value}`);
     const curve = curves[chooser.value];
     for (const view of figures) {
       for (const key of ["chosen", "float"]) {
@@ -127,6 +129,8 @@
     paint(false);
   });
 
-  // Choosing again puts what the browser remembered of the control into the figures.
+  // Choosing again puts what the browser remembered of the control into the figures; of the filters
+  // it knows once the page is shown.
   addEventListener("load", () => embed().then(() => chooser && choose()));
+  addEventListener("pageshow", () => (filter?.value || run?.value) && apply());
 })();
