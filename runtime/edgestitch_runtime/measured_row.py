@@ -57,6 +57,7 @@ class MeasuredRow:
         self._patience_s = setting.effort.patience_s + setting.effort.min_seconds
         self._failed = _failure_in(setting.journal.get(f"{number} failed"))
         self._answers: tuple[np.ndarray, np.ndarray] | None = None
+        self._wrong: str | None = None  # why what was written is no answers
 
     @property
     def measurable(self) -> bool:
@@ -146,20 +147,12 @@ class MeasuredRow:
 
     def answer(self) -> None:
         """Has all images answered, if that was not done before."""
-        n = self._setting.n
         if not self._read():
             self._question("answers", **self._answers_asked())
             self._prepared = True
             if not self._read():
-                raise RowFailed("the worker did not write its answers to the images")
-        assert self._answers is not None
-        for array, kinds in zip(self._answers, ("iuf", "f"), strict=True):
-            fits = array.ndim == 2 and len(array) == n and array.size > 0
-            if not fits or array.dtype.kind not in kinds:
-                raise RowFailed(
-                    f"the worker wrote {array.dtype} of shape {array.shape}, "
-                    f"not answers to {n} images"
-                )
+                none = "the worker did not write its answers to the images"
+                raise RowFailed(self._wrong or none)
 
     def _answers_asked(self) -> dict[str, str]:
         scores, probabilities = map(str, self._files())
@@ -254,11 +247,12 @@ class MeasuredRow:
         return folder / f"scores-{number}.npy", folder / f"probabilities-{number}.npy"
 
     def _read(self) -> bool:
-        """Whether all images are answered, here or before; takes the answers."""
+        """Whether all images are answered, here or before; takes the answers, if they are such."""
         if self._answers is None and self._held("answers") is not None:
             with contextlib.suppress(OSError, EdgestitchError):
                 first, second = (read_npy(path.name, path.read_bytes()) for path in self._files())
-                self._answers = first, second
+                self._wrong = _wrong_answers((first, second), self._setting.n)
+                self._answers = None if self._wrong else (first, second)
         return self._answers is not None
 
     def measured(self) -> Measured:
@@ -321,3 +315,16 @@ class MeasuredRow:
 def _failure_in(told: dict[str, Any] | None) -> dict[str, Any] | None:
     shape: Shape = {"reason": word, "kept": lambda value: isinstance(value, bool)}
     return told if told is not None and misfit(told, shape) is None else None
+
+
+def _wrong_answers(answers: tuple[np.ndarray, np.ndarray], n: int) -> str | None:
+    """Why these are not scores and probabilities of `n` images, or None."""
+    for array, kinds in zip(answers, ("iuf", "f"), strict=True):
+        fits = array.ndim == 2 and len(array) == n and array.size > 0
+        if not fits or array.dtype.kind not in kinds:
+            return (
+                f"the worker wrote {array.dtype} of shape {array.shape}, not answers to {n} images"
+            )
+        if np.isnan(array).any():
+            return "a score is not a number (NaN): no answer"
+    return None

@@ -127,6 +127,24 @@ def test_absent_failed_and_killed_rows_stay_with_what_they_had(
     assert fine.status == "ok" and fine.latency_us is not None
 
 
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        (np.zeros((60, 4, 1), np.int8), "of shape (60, 4, 1)"),
+        (np.full((60, 4), np.nan, np.float32), "not a number"),
+    ],
+)
+def test_what_is_no_answer_has_no_accuracy_and_is_no_float_model(
+    fake_subject: Make, test_part: Part, tmp_path: Path, scores: np.ndarray, says: str
+) -> None:
+    subjects = [fake_subject("float", format_="keras"), fake_subject("small")]
+    np.save(tmp_path / "float-scores.npy", scores)
+    broken, small = measured(subjects, test_part, tmp_path)
+    assert broken.status == "failed" and says in (broken.reason or "")
+    assert broken.accuracy is None and broken.details is None
+    assert small.accuracy is not None and small.drop_pp is None
+
+
 def test_images_a_second_are_a_million_microseconds_over_the_mean_latency(
     fake_subject: Make, test_part: Part, tmp_path: Path
 ) -> None:
