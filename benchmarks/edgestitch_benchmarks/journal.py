@@ -1,10 +1,10 @@
 """An unfinished measurement on disk: every answer of a worker, a JSON object a line.
 
 The first line says what the measurement is of; a journal of anything else is not gone on from, nor
-taken away unasked. A line {"sitting": n} stands at each start, {"told": ...} at the end of one. A
-line that was cut when the process was killed or the disk was full is dropped. While the disk is
-full the answers wait in memory, and the file ends with a whole line. The workers' files lie beside
-it; what else is in the folder is left alone.
+taken away unasked, and a file that is no journal is left as it is. A line {"sitting": n} stands at
+each start, {"told": ...} at the end of one. A line that was cut when the process was killed or the
+disk was full is dropped. While the disk is full the answers wait in memory, and the file ends with
+a whole line. The workers' files lie beside it; what else is in the folder is left alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edgestitch_runtime.errors import EdgestitchError, os_error
 JOURNAL_SCHEMA = 1
 FILE = "journal.jsonl"
 FOLDER = "unfinished"
+_BEGIN = b'{"schema": '
 _OF_WORKERS = re.compile(r"(images|first|(scores|probabilities)-[0-9]+)\.npy(\.part)?")
 
 
@@ -56,7 +57,13 @@ class FileJournal:
         try:
             _lock(self._file.fileno(), folder)
             self._file.seek(0)
-            lines, self._end = _whole_lines(self._file.read())
+            content = self._file.read()
+            if not _is_ours(content):
+                raise EdgestitchError(
+                    f"{folder / FILE} is not a journal of bench, which would overwrite it",
+                    hint="move it away, or measure elsewhere: --out FOLDER",
+                )
+            lines, self._end = _whole_lines(content)
             holds = any("key" in line for line in lines[1:])
             other = _other(lines[0], of) if lines else None
             if lines and other is None and not fresh:
@@ -206,6 +213,14 @@ def _lock(descriptor: int, folder: Path) -> None:
         ) from None
     except OSError:  # a file system without locks
         return
+
+
+def _is_ours(content: bytes) -> bool:
+    """Whether it begins as a journal does; one that was cut, or lost in a crash of the system (only
+    zeros are left), is one too.
+    """
+    begin = content[: len(_BEGIN)]
+    return begin == _BEGIN[: len(begin)] or not content.strip(b"\0")
 
 
 def _whole_lines(content: bytes) -> tuple[list[dict[str, Any]], int]:

@@ -77,14 +77,32 @@ def test_a_torn_last_line_is_dropped_and_the_next_follows_whole(tmp_path: Path, 
     assert all(json.loads(line) for line in path.read_text("utf-8").splitlines())
 
 
-@pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"[1]\n", b"{}\n", b'{"of": 3}\n', b"{\n"])
-def test_what_is_no_journal_is_begun_anew(tmp_path: Path, damage: bytes) -> None:
+@pytest.mark.parametrize(
+    "damage", [b"", b"\0" * 100, b"{", b'{"schema": 1, "of', b'{"schema": 1}\n']
+)
+def test_what_is_left_of_a_journal_that_holds_nothing_is_begun_anew(
+    tmp_path: Path, damage: bytes
+) -> None:
     (tmp_path / FILE).write_bytes(damage)
     with opened(tmp_path) as kept:
         assert kept.answers == {} and kept.sittings == 0
         kept.put("a", {})
     with opened(tmp_path) as again:
         assert again.get("a") == {}
+
+
+@pytest.mark.parametrize("foreign", [b"[1]\n", b"{}\n", b'{"of": 3}\n', b"dear diary\n", b"\n\0"])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_file_of_others_by_that_name_is_left_as_it_is(
+    tmp_path: Path, foreign: bytes, fresh: bool
+) -> None:
+    (tmp_path / FILE).write_bytes(foreign)
+    (tmp_path / "first.npy").write_bytes(b"theirs")
+    with pytest.raises(EdgestitchError, match="is not a journal of bench") as caught:
+        opened(tmp_path, fresh=fresh)
+    assert caught.value.hint
+    assert (tmp_path / FILE).read_bytes() == foreign
+    assert (tmp_path / "first.npy").read_bytes() == b"theirs"
 
 
 def test_a_journal_of_something_else_is_not_thrown_away_unasked(tmp_path: Path) -> None:
