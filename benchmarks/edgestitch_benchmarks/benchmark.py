@@ -28,9 +28,10 @@ from .doubts import not_measured, note_on_added, own_caveats
 from .flip_images import flip_images
 from .journal import FileJournal, NoFileJournal
 from .measure import KERAS, Planned, rows_of, what_is_timed
+from .memory_need import available_mb, memory_warning
 from .plans import plan_rows
 from .python_versions import versions_of
-from .report import Report, Row, RunOfReport, TargetRow
+from .report import FAILED, Report, Row, RunOfReport, TargetRow
 from .sittings import Sitting, caveats_of, sittings_of
 from .target_checks import read_targets
 
@@ -67,8 +68,13 @@ def bench(
     effort = effort or Effort()
     chosen = choose_runs(_folders(runs))
     planned, targets = _planned(chosen, engine_pythons or {})
-    hashes = frozenset(plan.subject.sha256 for plan in planned if plan.subject.sha256)
+    # A file of another model has a row here, and no place for a device's.
+    own = [plan.subject for plan in planned if plan.subject.status != FAILED]
+    hashes = frozenset(subject.sha256 for subject in own if subject.sha256)
     profiled = read_profiles(add, hashes, say=say)
+    warning = memory_warning([plan.subject for plan in planned], available_mb=available_mb())
+    if warning:
+        say(warning)
     dataset = find_recorded(chosen[0].run.record["data"], folder=data)
     here, times = machine.describe(), cpu_times()
     of = _of(planned, chosen, effort, here)
@@ -106,7 +112,7 @@ def bench(
     return Report(
         run=told[0],
         runs=tuple(told),
-        labels=dataset.labels,
+        labels=tuple(map(printable, dataset.labels)),
         machine=here.to_json(),
         machine_line=here.line(),
         versions=_versions(rows, here.python),
@@ -222,7 +228,7 @@ def _told(one: ChosenRun, dataset: Dataset) -> RunOfReport:
         title=printable(one.run.title),
         model_sha256=one.run.record["model"]["sha256"],
         dataset=printable(dataset.name),
-        dataset_sha256={file["name"]: file["sha256"] for file in files},
+        dataset_sha256={printable(file["name"]): file["sha256"] for file in files},
     )
 
 
@@ -233,7 +239,8 @@ def _graphs(planned: Sequence[Planned]) -> dict[str, str]:
         for plan in planned:
             subject = plan.subject
             wanted = subject.format == "tflite" and subject.precision == precision
-            if wanted and plan.run not in graphs:
+            # What is damaged or of another model is not the run's graph.
+            if wanted and subject.status != FAILED and plan.run not in graphs:
                 with contextlib.suppress(EdgestitchError):
                     graphs[plan.run] = inspect_artifact(subject.path).svg()
     return graphs

@@ -11,6 +11,8 @@ from edgestitch_runtime.dataset import FILES
 from edgestitch_runtime.errors import EdgestitchError
 from edgestitch_runtime.run_folder import Run, find_run
 
+from .report_shape import UNPRINTABLE
+
 _TEST_FILES = FILES[2:]
 
 
@@ -57,8 +59,10 @@ def test_hashes(run: Run) -> list[str | None]:
 
 
 def printable(text: str) -> str:
-    """`text` where a name that is not UTF-8 has its bytes as escapes: it goes into files."""
-    return text.encode(errors="backslashreplace").decode()
+    """`text` as one line for files and terminals: bytes that are not UTF-8, control characters and
+    what turns a line's direction are escapes. `compare` refuses a report that holds them.
+    """
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _labelled(runs: list[Run]) -> list[ChosenRun]:

@@ -110,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
     effort = QUICK if args.quick else Effort()
     if args.min_seconds is not None:
         effort = replace(effort, min_seconds=args.min_seconds)
+    # With --fresh the same command would take away what is kept.
+    again = "the same command without --fresh" if args.fresh else "the same command"
     with shown_on(sys.stderr) as shown:
         try:
             report = bench(
@@ -126,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
             )
         except KeyboardInterrupt:
             if (out / FOLDER).is_dir():
-                shown.say("what was measured is kept: the same command goes on from there")
+                shown.say(f"what was measured is kept: {again} goes on from there")
             raise
     # Written and printed whatever becomes of the other: measuring took minutes.
     failure: EdgestitchError | None = None
@@ -135,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
         written = write_report(report, out, overwrite=args.force)
         forget(out / FOLDER)
     except EdgestitchError as error:
-        hint = f"{error.hint}; what was measured is kept: the same command then only writes it"
+        hint = f"{error.hint}; what was measured is kept: {again} then only writes it"
         failure = EdgestitchError(error.message, hint=hint, exit_code=error.exit_code)
     try:
         text = as_json(report) if args.json else as_text(report, width=_width()) + "\n"

@@ -19,7 +19,7 @@ _MOST_DEEP = 12
 _MOST_BLOCKS = 1000
 _HUGE = 1e18
 # Control characters, halves of surrogate pairs, and what turns the direction of a line.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -212,7 +212,7 @@ def _hostile(
         return where[:200]
     if isinstance(value, dict):
         for key, part in value.items():
-            if _UNPRINTABLE.search(key) or len(key) > _MOST_TEXT:
+            if UNPRINTABLE.search(key) or len(key) > _MOST_TEXT:
                 return f"{where}.{key[:40]!a}".lstrip(".")
             most = _MOST_PROSE if key in _PROSE else _MOST_TEXT
             found = _hostile(part, f"{where}.{key}".lstrip("."), depth + 1, most)
@@ -224,7 +224,7 @@ def _hostile(
             if found:
                 return found
     elif isinstance(value, str):
-        if len(value) > most_text or _UNPRINTABLE.search(value):
+        if len(value) > most_text or UNPRINTABLE.search(value):
             return where
     elif isinstance(value, int | float) and not -_HUGE <= value <= _HUGE:
         return where

@@ -357,6 +357,26 @@ def test_a_report_of_several_runs_goes_to_the_folder_bench_or_where_it_is_asked(
     assert not (run_folder / "bench").exists() and not (other / "bench").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [([], "the same command goes on"), (["--fresh"], "the same command without --fresh goes on")],
+)
+def test_what_goes_on_from_an_interrupted_bench_is_said_rightly(
+    run_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    says: str,
+) -> None:
+    def bench(runs: list[Path], *, keep: Path, **more: Any) -> Report:
+        keep.mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "bench", bench)
+    assert main(["bench", str(run_folder), *flags]) == 130
+    assert says in capsys.readouterr().err
+
+
 # TensorFlow takes seconds to start, once for each time that a bench is started here.
 WITHOUT_TENSORFLOW = """
 import importlib.util

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from edgestitch_benchmarks.chosen_runs import choose_runs
+from edgestitch_benchmarks.chosen_runs import choose_runs, printable
+from edgestitch_benchmarks.report_shape import UNPRINTABLE
 from edgestitch_runtime.errors import EdgestitchError
 
 Make = Callable[..., Path]
@@ -104,3 +106,18 @@ def test_a_folder_that_is_no_run_is_refused_by_name(make: Make, tmp_path: Path) 
         with pytest.raises(EdgestitchError) as caught:
             choose_runs([first, other])
         assert str(other) in caught.value.message and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a\x1b[31m.tflite", "a\\x1b[31m.tflite"),
+        ("a\nb.tflite", "a\\nb.tflite"),
+        ("\u202egnp.tflite", "\\u202egnp.tflite"),
+        (os.fsdecode(b"\xff.tflite"), "\\udcff.tflite"),
+        ("名前 <b>|.tflite", "名前 <b>|.tflite"),
+    ],
+)
+def test_a_name_becomes_a_line_that_a_report_may_hold(name: str, told: str) -> None:
+    assert printable(name) == told
+    assert not UNPRINTABLE.search(told)

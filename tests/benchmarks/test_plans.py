@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from edgestitch_benchmarks import plans
+from edgestitch_benchmarks.benchmark import _graphs
+from edgestitch_benchmarks.measure import Planned
 from edgestitch_benchmarks.plans import find_engine_python, plan_rows
 from edgestitch_runtime.card import model_bytes
 from edgestitch_runtime.engines import ENGINES
@@ -149,6 +151,18 @@ def test_an_artifact_of_another_run_is_not_compared_with_this_ones_model(
             assert row.status == "failed" and row.command is None
             assert says in (row.reason or "") and "hint: " in (row.reason or "")
     assert sum(row.path == bare for row in rows) >= 1
+
+
+def test_the_graph_of_a_run_is_that_of_its_own_file(run_folder: Path) -> None:
+    def graphs() -> dict[str, str]:
+        rows = plan_rows(read_run(run_folder), engine_pythons={})
+        return _graphs([Planned(run="mlp", artifact=row.path.name, subject=row) for row in rows])
+
+    assert list(graphs()) == ["mlp"]
+    record = json.loads((run_folder / "run.json").read_text("utf-8"))
+    _retrained(run_folder, record)
+    (run_folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    assert graphs() == {}  # all files are of the old model now
 
 
 def test_a_model_that_run_json_does_not_describe_is_refused(run_folder: Path) -> None:

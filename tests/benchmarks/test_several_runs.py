@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,22 @@ def test_a_profile_of_nothing_here_is_refused_before_anything_is_measured(
             measured(two_runs[:1], add=[path])
         assert caught.value.hint and caught.value.exit_code == 2
     assert not (two_runs[0] / "log").exists()  # no worker was started
+
+
+def test_a_device_has_no_row_of_a_file_that_is_of_another_model(
+    two_runs: list[Path], device: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha = _hash(measured(two_runs[:1]), "wide-int8.tflite")
+    path = device(row("wide-int8.tflite", "litert", sha256=sha))
+    plan = benchmark.plan_rows
+
+    def strange(run: Run, **more: Any) -> list[Subject]:
+        *own, last = plan(run, **more)
+        return [*own, replace(last, command=None, status="failed", reason="of another model")]
+
+    monkeypatch.setattr(benchmark, "plan_rows", strange)
+    with pytest.raises(EdgestitchError, match="no row of a file"):
+        measured(two_runs[:1], add=[path])
 
 
 def test_two_profiles_of_one_name_are_refused(
