@@ -68,6 +68,7 @@ class KerasSubject:
         return None  # golden vectors are for what was exported
 
     def batch(self, images_u8: np.ndarray) -> np.ndarray:
+        images_u8 = images_u8.reshape(-1, *images_u8.shape[-2:])
         return self._output(self._prepared(images_u8)).argmax(axis=1)
 
     def timed(self, images_u8: np.ndarray) -> dict[str, Timed]:

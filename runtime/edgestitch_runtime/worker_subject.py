@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,8 +29,9 @@ class Subject(Protocol):
         """The verdict on the golden vectors: identical, within so much, differs; None: no such."""
         ...
 
-    def batch(self, images_u8: np.ndarray) -> Any:
-        """Classifies (n, height, width) uint8 in one call, as a user would."""
+    @property
+    def batch(self) -> Callable[[np.ndarray], Any]:
+        """Classifies (height, width) or (n, height, width) uint8 in one call, as a user would."""
         ...
 
     def timed(self, images_u8: np.ndarray) -> dict[str, Timed]:
@@ -74,8 +76,9 @@ class ArtifactSubject:
         unit = "step" if (check.largest, check.unit) == (1, "steps") else check.unit
         return f"within {check.largest:.3g} {unit}"
 
-    def batch(self, images_u8: np.ndarray) -> Any:
-        return self._classifier.classify(images_u8 if len(images_u8) > 1 else images_u8[0])
+    @property
+    def batch(self) -> Callable[[np.ndarray], Any]:
+        return self._classifier.classify
 
     def timed(self, images_u8: np.ndarray) -> dict[str, Timed]:
         from .timing import Timed

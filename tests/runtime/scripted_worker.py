@@ -65,7 +65,7 @@ class Scripted:
         return "identical"
 
     def batch(self, images_u8: np.ndarray) -> Any:
-        self._note(f"batch-{len(images_u8)}")
+        self._note(f"batch-{len(images_u8) if images_u8.ndim == 3 else 1}")
 
     def timed(self, images_u8: np.ndarray) -> dict[str, Timed]:
         self._note("prepare")

@@ -243,3 +243,32 @@ def test_a_file_that_only_looks_like_an_array_is_refused(tmp_path: Path) -> None
         path.write_bytes(content)
         with pytest.raises(EdgestitchError, match=r"\.npy"):
             read_images(path)
+
+
+SLOW_BATCH = CHATTY.replace(
+    """    def batch(self, images_u8):
+        print("again")
+""",
+    """    def batch(self, images_u8):
+        time.sleep(0.01 * (images_u8.ndim - 2))
+""",
+).replace("import os, sys\n", "import os, sys, time\n")
+
+
+def test_one_image_at_a_time_goes_in_as_where_single_calls_are_timed(
+    tmp_path: Path, images: Path
+) -> None:
+    """A batch of one is taken apart, which costs a tenth of a call of 2 us."""
+    script = tmp_path / "slow_batch.py"
+    script.write_text(SLOW_BATCH, encoding="utf-8")
+    conversation = Conversation([sys.executable, str(script)])
+    with conversation.process as process:
+        assert conversation.open(images, images)["ok"]
+        assert conversation.ask(do="prepare", images=str(images))["ok"]
+        one, many = (
+            conversation.ask(do="throughput", batch=batch, seconds=0.02)["images_per_s"]
+            for batch in (1, 10)
+        )
+        process.kill()
+    assert one > 10_000
+    assert many < 1010
