@@ -103,7 +103,8 @@ def _heed_termination() -> None:
         raise Terminated
 
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        hangup = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+        for number in (signal.SIGTERM, hangup):
             if signal.getsignal(number) is signal.SIG_DFL:  # nohup's SIG_IGN stays
                 signal.signal(number, terminated)
 

@@ -108,8 +108,17 @@ def _cpu(cpuinfo: str) -> str:
     board = _text("/proc/device-tree/model").strip("\0 \n")
     for name in (told.get("model name"), board, told.get("Model"), told.get("Hardware")):
         if name:
-            return name
-    return platform.processor() or "unknown CPU"
+            return name if any(map(str.isdigit, name)) else _with_model(name, told)
+    return _with_model(platform.processor() or "unknown CPU", told)
+
+
+def _with_model(name: str, told: dict[str, str]) -> str:
+    """A name that is of many processors, "AMD EPYC" or none, with the numbers that tell them apart:
+    of x86 the family and model, of Arm who made it and which part it is.
+    """
+    keys = ("cpu family", "model", "CPU implementer", "CPU part")
+    numbers = ", ".join(f"{key} {told[key]}" for key in keys if told.get(key))
+    return f"{name}, {numbers}" if numbers else name
 
 
 def _cores() -> int:
@@ -138,7 +147,8 @@ def _os_name() -> str:
 def _virtual(cpuinfo: str) -> bool | None:
     if platform.system() != "Linux":
         return None
-    if "hypervisor" in _flags(cpuinfo) or Path("/proc/device-tree/hypervisor").exists():
+    node = "/proc/device-tree/hypervisor"
+    if "hypervisor" in _flags(cpuinfo) or os.path.exists(node):  # noqa: PTH110  (Path's may raise)
         return True
     board = " ".join(
         _text(f"/sys/class/dmi/id/{name}").strip().lower()
@@ -146,7 +156,8 @@ def _virtual(cpuinfo: str) -> bool | None:
     )
     if any(word in board for word in (*_VIRTUAL_WORDS, *_VIRTUAL_VENDORS)):
         return True
-    return False if board.strip() or platform.machine() in ("x86_64", "AMD64", "i686") else None
+    told = board.strip() or (cpuinfo and platform.machine() in ("x86_64", "AMD64", "i686"))
+    return False if told else None
 
 
 def _flags(cpuinfo: str) -> set[str]:

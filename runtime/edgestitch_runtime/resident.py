@@ -8,8 +8,8 @@ import sys
 def peak_rss_mb() -> float | None:
     """The most memory (10**6 bytes) that this process had resident so far; None if not told.
 
-    Linux's VmHWM comes first: `getrusage` there also counts the process that started this one,
-    since its peak survives the exec.
+    On Linux only VmHWM tells: `getrusage` there also counts the process that started this one,
+    since its peak survives the exec. Where /proc lacks it, as in some sandboxes, nothing is told.
     """
     try:
         with open("/proc/self/status", "rb") as stream:  # noqa: PTH123  (pathlib is an import)
@@ -18,6 +18,8 @@ def peak_rss_mb() -> float | None:
                     return int(line.split()[1]) * 1024 / 1e6
     except OSError:
         pass
+    if sys.platform == "linux":
+        return None
     try:
         import resource
     except ImportError:

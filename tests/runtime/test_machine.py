@@ -130,3 +130,46 @@ def test_frequencies_and_boost_are_told_where_linux_tells(monkeypatch: pytest.Mo
     assert machine.describe().boost is True
     told.clear()
     assert (machine.describe().frequency_mhz, machine.describe().boost) == (None, None)
+
+
+def test_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual machines of two generations are called AMD EPYC, and Arm servers have no name."""
+    zen = "model name\t: AMD EPYC\ncpu family\t: {}\nmodel\t\t: {}\n"
+    arm = "Features\t: asimd\nCPU implementer\t: 0x41\nCPU part\t: {}\n"
+    told = {"/proc/cpuinfo": ""}
+    monkeypatch.setattr(machine, "_text", lambda path: told.get(path, ""))
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    names = []
+    for text in (zen.format(23, 49), zen.format(25, 1), arm.format("0xd49"), arm.format("0xd4f")):
+        told["/proc/cpuinfo"] = text
+        names.append(machine.describe().cpu)
+    assert len(set(names)) == 4
+    assert names[0] == "AMD EPYC, cpu family 23, model 49"
+    assert names[2] == "unknown CPU, CPU implementer 0x41, CPU part 0xd49"
+
+
+def test_whether_it_is_virtual_is_not_said_where_nothing_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "_text", lambda path: "")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
+    assert machine.describe().virtual is None
+
+
+def test_a_folder_of_the_system_that_is_forbidden_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "_text", lambda path: "")
+
+    def forbidden(path: object, **other: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(machine.os, "stat", forbidden)
+    assert machine.describe().virtual is None
+
+
+def test_linux_without_its_peak_of_memory_tells_none() -> None:
+    """What getrusage says there is the peak of the process that started this one."""
+    blind = "import builtins; builtins.open = lambda *a, **k: (_ for _ in ()).throw(OSError()); "
+    told = subprocess.check_output([sys.executable, "-c", blind + PEAK], text=True)
+    assert told.strip() == ("None" if sys.platform == "linux" else told.strip())
