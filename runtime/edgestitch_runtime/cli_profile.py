@@ -5,7 +5,8 @@ artifact on every engine asked for is a row, in a process of its own; blocks of
 calls go round the rows, so that their ratio means something. Real images are
 used where there are some: --images, --data, else the test images of the run that
 an artifact lies in. Their answers are compared with those of the engine reference.
-Exit code 1 when a row failed while others were measured.
+Exit code 1 when a row failed while others were measured, or when the self-test
+of one differs.
 """
 
 from __future__ import annotations

@@ -88,10 +88,10 @@ def _latencies(row: Measurement, columns: int) -> list[str]:
     held = [("bare", row.bare_latency_us), ("classify", row.latency_us)]
     found = [(name, latency) for name, latency in held if latency is not None]
     if columns >= _TABLE_COLUMNS:
-        lines = [f"  {'microseconds':<14}{'p50':>9}{'p90':>9}{'p99':>9}{'runs':>12}"]
+        lines = [f"  {'microseconds':<13}{'p50':>10}{'p90':>10}{'p99':>10}{'runs':>12}"]
         for name, one in found:
-            numbers = "".join(f"{x:>9,.2f}" for x in (one.p50, one.p90, one.p99))
-            lines.append(f"  {name:<14}{numbers}{one.runs:>12,}")
+            numbers = "".join(f" {_us(x):>9}" for x in (one.p50, one.p90, one.p99))
+            lines.append(f"  {name:<13}{numbers} {one.runs:>11,}")
     else:
         lines = [
             f"  {name}: p50 {one.p50:,.2f} us, p90 {one.p90:,.2f}, p99 {one.p99:,.2f}, "
@@ -103,6 +103,11 @@ def _latencies(row: Measurement, columns: int) -> list[str]:
     if row.bare_latency_us is not None and row.latency_us is not None:
         lines.append(f"  {_overhead(row.latency_us, row.bare_latency_us)}")
     return lines
+
+
+def _us(value: float) -> str:
+    """In nine columns up to 100 seconds: hundredths, where there is room for them."""
+    return f"{value:,.2f}" if value < 99_999.995 else f"{value:,.0f}"
 
 
 def _overhead(classify: LatencyUs, bare: LatencyUs) -> str:

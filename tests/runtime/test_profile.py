@@ -464,3 +464,15 @@ def test_an_npy_file_that_is_no_plain_array_is_one_line_and_a_hint(
     lines = captured.err.splitlines()
     assert captured.out == "" and len(lines) == 2 and lines[1].startswith("hint: ")
     assert "a.npy" in lines[0]
+
+
+@pytest.mark.parametrize("p50", [9.5, 12_345.67, 999_999.99, 98_765_432.1])
+def test_figures_of_slow_calls_stay_apart(several: measuring.Profile, p50: float) -> None:
+    row = several.rows[0]
+    assert row.measurement.latency_us is not None
+    slow = replace(row.measurement.latency_us, p50=p50, p90=p50, p99=p50, runs=99_999_999)
+    measured = replace(row.measurement, latency_us=slow)
+    lines = as_text(replace(several, rows=(replace(row, measurement=measured),)), columns=60)
+    line = next(x for x in lines.splitlines() if x.startswith("  classify "))
+    numbers = [float(word.replace(",", "")) for word in line.split()[1:]]
+    assert numbers == pytest.approx([p50, p50, p50, 99_999_999], abs=0.5)

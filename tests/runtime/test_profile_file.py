@@ -129,3 +129,12 @@ def test_the_file_is_written_where_the_text_cannot_be_printed(
         file.read_text() == json.dumps(made.to_json(), indent=2, ensure_ascii=False) + "\n"
         and len(measured) == 1
     )
+
+
+def test_a_system_without_sighup_has_the_commands_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows."""
+    monkeypatch.delattr("signal.SIGHUP")
+    assert main(["profile", "--help"]) == 0
+    assert "edgestitch profile" in capsys.readouterr().out

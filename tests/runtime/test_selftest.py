@@ -282,3 +282,14 @@ def test_an_engine_that_is_not_here_or_not_for_the_file_is_refused(
     assert main(["selftest", str(int8), "--engine", engine]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and lines[1].startswith("hint: ")
+
+
+def test_profile_measures_a_file_that_answers_otherwise_and_exits_with_1(
+    faulty: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "told.json"
+    words = ["profile", str(faulty), "--engine", "reference", "--quick", "--json", str(file)]
+    assert main(words) == 1
+    assert "self-test: differs" in capsys.readouterr().out
+    (row,) = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    assert (row["status"], row["selftest"]) == ("ok", "differs")
