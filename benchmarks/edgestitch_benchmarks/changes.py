@@ -146,5 +146,6 @@ class Comparison:
             "kind": "comparison",
             "passed": self.passed,
             "regressions": list(self.regressions),
+            "judged": self.judged,
             **asdict(self),
         }

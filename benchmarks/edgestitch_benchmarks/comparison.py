@@ -57,7 +57,7 @@ def compare(old: Path | str, new: Path | str, *, limits: Limits | None = None) -
         machines=machines,
         rows=rows,
         missing=(
-            *(row.name for row in missing),
+            *(row.name for row in missing if row.status == OK),
             *(other.name for one, other in pairs if (one.status, other.status) == (OK, ABSENT)),
         ),
         added=tuple(row.name for row in added),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from edgestitch_runtime.caveats import QUICK_CAVEAT
 from edgestitch_runtime.comparing import CANNOT_TELL, FASTER, SLOWER
 from edgestitch_runtime.measurement import ABSENT, FAILED, OK
 
@@ -23,6 +24,7 @@ def as_text(found: Comparison, *, width: int = 80) -> str:
         *_side("new", found.new),
         _limits(found.limits),
         *(line for one in found.machines for line in _machine(one)),
+        *_caveats(found.old, found.new),
     ]
     text = [_wrapped(line, columns) for line in lines]
     for row in found.rows:
@@ -34,16 +36,20 @@ def as_text(found: Comparison, *, width: int = 80) -> str:
         *(f"not in the old one: {name}" for name in found.added),
         *(f"REGRESSION: {why}" for why in found.regressions),
     ]
-    if found.passed:
-        end.append(_passed(found))
+    end.append(_outcome(found))
     return "\n".join([*text, "", *(_wrapped(line, columns) for line in end)])
 
 
-def _passed(found: Comparison) -> str:
+def _outcome(found: Comparison) -> str:
+    """The last line: how many rows got worse, and what was judged in some of them only."""
     rows = len(found.rows)
-    if not found.judged:
+    worse = sum(bool(row.regressions) for row in found.rows)
+    if not found.judged and not worse:
         return "nothing was judged: no limit is set"
-    told = f"no regression in {rows} row{'' if rows == 1 else 's'}"
+    several = "row" if rows == 1 else "rows"
+    told = f"worse: {worse} of {rows} {several}" if worse else f"no regression in {rows} {several}"
+    if not found.judged:
+        return f"{told}; no limit is set"
     left = {kind: rows - judged for kind, judged in found.judged.items() if judged < rows}
     if not left:
         return told
@@ -64,6 +70,17 @@ def _titled(title: str, told: str, width: int) -> str:
 def _side(name: str, side: Side) -> list[str]:
     quick = ", a quick look: few runs, wide intervals" if side.quick else ""
     return [f"{name}: {side.file} ({side.kind}{quick})", f"  {side.machine_line}"]
+
+
+def _caveats(old: Side, new: Side) -> list[str]:
+    """Those of one side alone: what is the same on both sides explains no difference."""
+    pairs = (("old", old, new), ("new", new, old))
+    return [
+        f"caveat of the {name}: {one}"
+        for name, side, other in pairs
+        for one in side.caveats
+        if one not in (*other.caveats, QUICK_CAVEAT)
+    ]
 
 
 def _limits(limits: Limits) -> str:

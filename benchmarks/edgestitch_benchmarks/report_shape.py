@@ -197,8 +197,13 @@ def wrong_in(content: dict[str, Any], kind: str) -> str | None:
     found = _hostile(content) or misfit(content, SHAPES[kind])
     if found:
         return found
+    labels = [None, *(one["label"] for one in content["added"])] if kind == "report" else []
+    if len(set(labels)) < len(labels):
+        return "added"
     for position, row in enumerate(content["rows"]):
         denied = _contradiction(row)
+        if kind == "report" and row["machine"] not in labels:
+            denied = "machine"  # what that machine is, nothing says
         if denied:
             return f"rows[{position}].{denied}"
     return None

@@ -403,3 +403,28 @@ def test_the_command_prints_and_ends_with_0_1_or_2(
         "compare", old, new, "--fail-if-slower", "0.1", cwd=tmp_path
     )
     assert "no such file" in refused("compare", old, "none.json", cwd=tmp_path)
+
+
+def test_what_was_not_judged_is_said_beside_a_regression_too(compared) -> None:
+    rows = made.row(accuracy=0.7), made.row(engine="reference", accuracy=None, n=None)
+    old = made.report(made.row(), made.row(engine="reference", accuracy=None, n=None))
+    found = compared(old, made.report(*rows, machine=OTHER))
+    end = as_text(found, width=120).splitlines()[-2:]
+    assert end[0].startswith("REGRESSION: mlp-int8.tflite on litert: accuracy fell")
+    assert end[1] == "worse: 1 of 2 rows; not judged: latency in 2, accuracy in 1"
+    assert found.to_json()["judged"] == {"latency": 0, "accuracy": 1}
+    broke = compared(made.report(), made.report(made.failed()), slower=None, drop_pp=None)
+    assert as_text(broke).endswith("worse: 1 of 1 row; no limit is set")
+
+
+def test_a_caveat_of_one_side_alone_is_told(compared) -> None:
+    both, busy = "A virtual machine.", "Other processes used 150 % of a core meanwhile."
+    old, new = made.report(caveats=(both,)), made.report(caveats=(both, busy))
+    text = as_text(compared(old, new), width=120)
+    assert f"caveat of the new: {busy}" in text and both not in text
+    assert f"caveat of the old: {busy}" in as_text(compared(new, old), width=120)
+
+
+def test_a_row_that_never_ran_is_not_missed(compared) -> None:
+    absent = made.failed(engine="tflite-runtime", status="absent", reason="not installed")
+    assert compared(made.report(made.row(), absent), made.report()).missing == ()

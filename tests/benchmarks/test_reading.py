@@ -272,9 +272,10 @@ def test_every_key_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_two_rows_that_are_one_are_refused(tmp_path: Path) -> None:
     rows = (made.row(), made.row(threads=2), made.row(machine="pi4"), made.row(run="other"))
-    path = made.write(tmp_path / "r.json", made.report(*rows))
+    added = (made.added("pi4"),)
+    path = made.write(tmp_path / "r.json", made.report(*rows, added=added))
     assert len(read_measurements(path).rows) == 4
-    made.write(path, made.report(*rows, made.row(bytes=7)))
+    made.write(path, made.report(*rows, made.row(bytes=7), added=added))
     assert "more than one row of mlp-int8.tflite on litert" in refusal(path).message
 
 
@@ -329,3 +330,12 @@ def test_every_key_is_documented() -> None:
     names = {field.name for kind in kinds for field in fields(kind)} - {"graphs", "pictures"}
     names |= set(made.profile()) | {"schema", "kind"}
     assert names <= words, names - words
+
+
+def test_rows_of_a_machine_of_which_nothing_is_said_are_refused(tmp_path: Path) -> None:
+    """It would be compared as the same machine, or as one that has no name."""
+    path = tmp_path / "report.json"
+    rows = made.row(), made.row(machine="pi4")
+    assert "rows[1].machine" in refusal(made.write(path, made.report(*rows))).message
+    twice = made.report(*rows, added=(made.added("pi4"), made.added("pi4", cpu="x")))
+    assert "entry added is" in refusal(made.write(path, twice)).message
