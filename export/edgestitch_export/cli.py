@@ -78,6 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["dark", "bright"],
         help="around the objects of the pictures in --data, for your own model (default dark)",
     )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="class names, one a line, for your own model"
+    )
     # argparse takes -1..1 for an option before Python 3.14, whose pattern for numbers this is.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
     parser.add_argument(
@@ -217,6 +220,7 @@ def run(args: argparse.Namespace) -> int:
             args.model,
             data=args.data,
             background=None if args.background is None else BACKGROUNDS[args.background],
+            labels=args.labels,
             input_range=input_range,
             code=args.code,
             trust_code=args.trust_code,

@@ -15,12 +15,13 @@ def named_data(
     size: tuple[int, int],
     background: int,
     labels: tuple[str, ...] | None = None,
+    naming: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Dataset:
     """The data set at `data`, or of that name in one of the known places.
 
-    Pictures alone are scaled to `size`, and their classes ordered as `labels` are. Raises
-    EdgestitchError when it cannot be read.
+    Pictures alone are scaled to `size`, and their classes ordered as `labels` are; `naming`: they
+    are the names of the classes of other data too. Raises EdgestitchError when it cannot be read.
     """
     place = data
     if not data.exists() and data.parent == Path():
@@ -28,7 +29,7 @@ def named_data(
     pictures = place.is_dir() and not has_idx_files(place) and bool(class_folders(place))
     return read_dataset(
         place,
-        labels=labels if pictures else None,
+        labels=labels if pictures or naming else None,
         size=size if pictures else None,
         background=background,
         say=say,

@@ -64,6 +64,7 @@ def export(
     precision: str,
     data: str | Path | None = None,
     background: str | None = None,
+    labels: str | Path | None = None,
     input_range: str | None = None,
     code: str | Path | None = None,
     trust_code: bool = False,
@@ -84,15 +85,15 @@ def export(
     `format` is tflite, onnx, tflm, c or native (these three of int8 alone), `precision` float32,
     float16, dynamic or int8; `target` is the machine that native is for (None: this one). `data`
     overrides where the run's data lies; a model that stands alone, a .keras or .h5 file or a
-    SavedModel folder, needs it. For such a model `background`, "dark" (None too) or
-    "bright", is of the pictures in the data; `input_range`, "0..1", "-1..1" or "mean=M,std=S", is
-    what it takes where its scaling is not a layer of it; `code` is the Python file of its own
-    layers, which is run only with `trust_code`, as Lambda layers are. `calibration_images`, for
-    int8, is 500, or all where there are fewer. The file is written whole or not at all to `out`
-    (default: the run's export folder) as NAME-PRECISION.EXT. `max_drop`, for int8, is what may be
-    lost, in points, and `max_changed` how many answers may differ from the float model's, in
-    percent: quantizations are tried until the one-sided bounds at `confidence` are within what is
-    asked, on images held out for that (ladder). `mixed` allows operators to stay float, the
+    SavedModel folder, needs it. For such a model `background`, "dark" (None too) or "bright", is
+    of the pictures in the data; `labels` is a file of class names, one a line; `input_range`,
+    "0..1", "-1..1" or "mean=M,std=S", is what it takes where its scaling is not a layer of it;
+    `code` is the Python file of its own layers, which is run only with `trust_code`, as Lambda
+    layers are. `calibration_images`, for int8, is 500, or all where there are fewer. The file is
+    written whole or not at all to `out` (default: the run's export folder) as NAME-PRECISION.EXT.
+    `max_drop`, for int8, is what may be lost, in points, and `max_changed` how many answers may
+    differ from the float model's, in percent: quantizations are tried until the one-sided bounds
+    at `confidence` are within what is asked, on images held out for that (ladder). `mixed` allows operators to stay float, the
     precision in the name is then mixed; `qat` begins with fine-tuning. Raises EdgestitchError when
     something does not fit (exit code 2), the converted file breaks the contract or nothing stays
     within the budget (exit code 1).
@@ -114,6 +115,7 @@ def export(
         Path(model) if model else None,
         data=Path(data) if data else None,
         background=None if background is None else BACKGROUNDS[background],
+        labels=Path(labels) if labels else None,
         input_range=None if input_range is None else parse_range(input_range),
         code=Path(code) if code else None,
         trust_code=trust_code,

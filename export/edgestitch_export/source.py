@@ -13,6 +13,7 @@ import numpy as np
 from edgestitch_runtime.dataset import (
     Dataset,
     find_recorded,
+    read_labels,
     split_train,
 )
 from edgestitch_runtime.errors import EdgestitchError
@@ -54,6 +55,7 @@ def open_source(
     *,
     data: Path | None,
     background: int | None = None,
+    labels: Path | None = None,
     input_range: InputRange | None = None,
     code: Path | None = None,
     trust_code: bool = False,
@@ -63,16 +65,18 @@ def open_source(
 
     A model inside a run folder is that run's; a .keras file, an .h5 file or a SavedModel folder
     needs `data`, a folder of IDX files or of pictures, an .npz file or the name of a known data
-    set. `background` is the gray around the objects of its pictures (None: dark), `input_range`
-    what the model takes (None: raw pixels), and `code` and `trust_code` are as `load_foreign` has
-    them. `say` hears which pictures were skipped. Raises EdgestitchError when anything does not
-    fit, with exit code 1 when the model that was rewritten for inference answers otherwise.
+    set. `background` is the gray around the objects of its pictures (None: dark), `labels` a file
+    of class names, one a line (None: the data's own), `input_range` what the model takes (None:
+    raw pixels), and `code` and `trust_code` are as `load_foreign` has them. `say` hears which
+    pictures were skipped. Raises EdgestitchError when anything does not fit, with exit code 1
+    when the model that was rewritten for inference answers otherwise.
     """
     if path is not None and is_model(path) and not _is_run_model(path):
         return _from_model(
             path,
             data,
             background=DARK if background is None else background,
+            labels=None if labels is None else read_labels(labels),
             input_range=input_range or RAW,
             code=code,
             trust_code=trust_code,
@@ -94,6 +98,11 @@ def open_source(
         raise EdgestitchError(
             f"a background was given for {run.folder}, whose own is in its run.json",
             hint="leave out the background; it is of the pictures that a .keras file is judged on",
+        )
+    if labels is not None:
+        raise EdgestitchError(
+            f"class names were given for {run.folder}, whose own are in its run.json",
+            hint="leave out the class names; they are for a model that lies in no run",
         )
     model = load_keras(run.model_path)
     digest = model_sha256(run.model_path)
@@ -128,6 +137,7 @@ def _from_model(
     data: Path | None,
     *,
     background: int,
+    labels: tuple[str, ...] | None,
     input_range: InputRange,
     code: Path | None,
     trust_code: bool,
@@ -140,7 +150,14 @@ def _from_model(
             hint="--data FOLDER names four IDX files, MNIST layout, or a folder of pictures a "
             "class; --data fashion-mnist works",
         )
-    dataset = named_data(data, size=image_size(model), background=background, say=say)
+    dataset = named_data(
+        data,
+        size=image_size(model),
+        background=background,
+        labels=labels,
+        naming=True,
+        say=say,
+    )
     _check_fit(model, dataset)
     train = dataset.train
     shown = np.unique(np.linspace(0, len(train.labels) - 1, KIND_IMAGES).astype(int))
@@ -170,7 +187,7 @@ def _check_fit(model: keras.Model, dataset: Dataset) -> None:
     if len(dataset.labels) != classes:
         raise EdgestitchError(
             f"the model has {classes} classes, the data {len(dataset.labels)}",
-            hint="name the data that the model was trained on; labels.txt beside it names classes",
+            hint="name the data that the model was trained on; --labels FILE names its classes",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,31 @@ def test_a_background_is_refused_for_a_run_that_has_its_own(
     words = ["export", model, "--background", background, "--format", "tflite", "--int8"]
     said = refused(*words, cwd=own_run.parent.parent)
     assert "a background was given for runs/mlp, whose own is in its run.json" in said
+
+
+def test_class_names_of_a_model_of_ones_own_come_from_a_file_and_of_a_run_from_the_run(
+    tmp_path: Path,
+    own_run: Path,
+    refused: Callable[..., str],
+    cli: Callable[..., Any],
+    mini_test: tuple[np.ndarray, np.ndarray],
+) -> None:
+    images, labels = mini_test
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    shutil.copy(TRAIN / "pretrained/mlp/model.keras", tmp_path / "mine.keras")
+    names = [f"garment {k}" for k in range(10)]
+    (tmp_path / "names.txt").write_text("\n".join(names), "utf-8")
+    words = ["export", "mine.keras", "--data", "mine.npz", "--labels", "names.txt"]
+    words += ["--format", "tflite", "--float32", "--json"]
+    done = cli(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["card"]["labels"] == names
+    (tmp_path / "names.txt").write_text("\n".join(names[:9]), "utf-8")
+    assert "9 classes are named, mine.npz uses class 9" in refused(*words, cwd=tmp_path)
+    (tmp_path / "names.txt").write_text("\n".join([*names, "hat"]), "utf-8")
+    assert "the model has 10 classes, the data 11" in refused(*words, cwd=tmp_path)
+    words = ["export", own_run, "--labels", "names.txt", "--format", "tflite", "--int8"]
+    assert "class names were given for" in refused(*words, cwd=tmp_path)
 
 
 def test_a_background_is_dark_or_bright(own_run: Path) -> None:
