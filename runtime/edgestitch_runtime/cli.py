@@ -132,7 +132,7 @@ def _dispatch(words: list[str]) -> int:
     )
     module.add_arguments(parser)
     try:
-        arguments = parser.parse_args(rest)
+        arguments = parser.parse_intermixed_args(rest)  # `MODEL --json FILES` too
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
     return module.run(arguments)

@@ -97,6 +97,12 @@ def _model_among(files: list[str], model: Path | None) -> tuple[Path | None, lis
             hint="classify with one model at a time",
         )
     rest = [f for f in files if f not in found]
+    keras = next((f for f in rest if Path(f).suffix.lower() in (".keras", ".h5")), None)
+    if keras is not None:
+        raise EdgestitchError(
+            f"{keras} is a Keras model, classify takes what was exported of it",
+            hint=f"`edgestitch export {keras} --data DATA --format tflite --int8` makes one",
+        )
     if not rest:
         raise EdgestitchError("no image was named", hint="name a picture, for example boot.png")
     return (Path(found[0]) if found else model), rest

@@ -74,6 +74,8 @@ def read_run(folder: Path) -> Run:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EdgestitchError(f"{folder} is not a run: it has no run.json", hint=hint) from None
+    except NotADirectoryError:
+        raise EdgestitchError(f"{folder} is a file, a run is a folder", hint=hint) from None
     except OSError as error:
         raise os_error(f"read {path}", error) from None
     except (ValueError, RecursionError):
@@ -117,7 +119,7 @@ def newest_run(runs: Path = RUNS) -> Run:
     if newest is None:
         raise EdgestitchError(
             f"there is no run in the folder {runs}",
-            hint="`edgestitch train` makes one, or name a run folder or a .keras file",
+            hint="`edgestitch train` makes one, or name a run folder or a model file",
         )
     return read_run(newest.parent)
 

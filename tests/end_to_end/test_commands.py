@@ -91,6 +91,24 @@ def test_top_ranks_by_probability_and_ties_by_class(
     assert tied, "int8 gives several classes nothing at all: there are ties to rank"
 
 
+def test_files_may_follow_a_flag(mini_run: Path, boots: Path, cli: Callable) -> None:
+    model = mini_run / "export" / "mlp-int8.tflite"
+    first = cli("classify", "--json", "--top", "3", model, boots, cwd=boots.parent)
+    for words in ((model, "--json", "--top", "3", boots), (model, "--top", "3", boots, "--json")):
+        done = cli("classify", *words, cwd=boots.parent)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == first.stdout != ""
+
+
+def test_what_is_no_artifact_and_no_run_is_told_as_what_it_is(
+    mini_run: Path, boots: Path, refused: Callable[..., str]
+) -> None:
+    folder = boots.parent
+    said = refused("classify", mini_run / "model.keras", boots, cwd=folder)
+    assert "is a Keras model, classify takes what was exported of it" in said
+    assert "is a file, a run is a folder" in refused("bench", boots, cwd=folder)
+
+
 def test_standard_input_is_a_file_too(mini_run: Path, boots: Path, cli: Callable) -> None:
     model = mini_run / "export" / "mlp-int8.tflite"
     piped = cli("classify", model, "-", cwd=boots.parent, stdin=boots.read_bytes())
