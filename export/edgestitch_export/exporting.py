@@ -93,10 +93,10 @@ def export(
     written whole or not at all to `out` (default: the run's export folder) as NAME-PRECISION.EXT.
     `max_drop`, for int8, is what may be lost, in points, and `max_changed` how many answers may
     differ from the float model's, in percent: quantizations are tried until the one-sided bounds
-    at `confidence` are within what is asked, on images held out for that (ladder). `mixed` allows operators to stay float, the
-    precision in the name is then mixed; `qat` begins with fine-tuning. Raises EdgestitchError when
-    something does not fit (exit code 2), the converted file breaks the contract or nothing stays
-    within the budget (exit code 1).
+    at `confidence` are within what is asked, on images held out for that (ladder). `mixed` allows
+    operators to stay float, the precision in the name is then mixed; `qat` begins with
+    fine-tuning. Raises EdgestitchError when something does not fit (exit code 2), the converted
+    file breaks the contract or nothing stays within the budget (exit code 1).
     """
     lookup(format, precision)
     budget = budget_of(

@@ -91,23 +91,24 @@ def test_class_names_of_a_model_of_ones_own_come_from_a_file_and_of_a_run_from_t
     tmp_path: Path,
     own_run: Path,
     refused: Callable[..., str],
-    cli: Callable[..., Any],
     mini_test: tuple[np.ndarray, np.ndarray],
 ) -> None:
     images, labels = mini_test
     np.savez(tmp_path / "mine.npz", images=images, labels=labels)
     shutil.copy(TRAIN / "pretrained/mlp/model.keras", tmp_path / "mine.keras")
     names = [f"garment {k}" for k in range(10)]
-    (tmp_path / "names.txt").write_text("\n".join(names), "utf-8")
-    words = ["export", "mine.keras", "--data", "mine.npz", "--labels", "names.txt"]
-    words += ["--format", "tflite", "--float32", "--json"]
-    done = cli(*words, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)[0]["card"]["labels"] == names
-    (tmp_path / "names.txt").write_text("\n".join(names[:9]), "utf-8")
-    assert "9 classes are named, mine.npz uses class 9" in refused(*words, cwd=tmp_path)
-    (tmp_path / "names.txt").write_text("\n".join([*names, "hat"]), "utf-8")
-    assert "the model has 10 classes, the data 11" in refused(*words, cwd=tmp_path)
+
+    def labels_of(lines: list[str]) -> list[str]:
+        path = tmp_path / "names.txt"
+        path.write_text("\n".join(lines), "utf-8")
+        asked: Any = {"format": "tflite", "precision": "float32", "data": tmp_path / "mine.npz"}
+        return export(tmp_path / "mine.keras", labels=path, **asked).card["labels"]
+
+    assert labels_of(names) == names
+    with pytest.raises(EdgestitchError, match=r"9 classes are named, .*mine.npz uses class 9"):
+        labels_of(names[:9])
+    with pytest.raises(EdgestitchError, match="the model has 10 classes, the data 11"):
+        labels_of([*names, "hat"])
     words = ["export", own_run, "--labels", "names.txt", "--format", "tflite", "--int8"]
     assert "class names were given for" in refused(*words, cwd=tmp_path)
 
