@@ -233,16 +233,21 @@ def _told(one: ChosenRun, dataset: Dataset) -> RunOfReport:
 
 
 def _graphs(planned: Sequence[Planned]) -> dict[str, str]:
-    """The drawn graph of each run's int8 TFLite file, else of its float32 one, where one can be."""
+    """The drawn graph of each run's int8 TFLite file, else of its float32 one, where one can be, by
+    the name of the run and the file.
+    """
     graphs: dict[str, str] = {}
+    drawn: set[str] = set()
     for precision in ("int8", "float32"):
         for plan in planned:
             subject = plan.subject
             wanted = subject.format == "tflite" and subject.precision == precision
             # What is damaged or of another model is not the run's graph.
-            if wanted and subject.status != FAILED and plan.run not in graphs:
+            if wanted and subject.status != FAILED and plan.run not in drawn:
                 with contextlib.suppress(EdgestitchError):
-                    graphs[plan.run] = inspect_artifact(subject.path).svg()
+                    svg = inspect_artifact(subject.path).svg()
+                    graphs[f"{plan.run}: {printable(subject.path.name)}"] = svg
+                    drawn.add(plan.run)
     return graphs
 
 

@@ -38,6 +38,16 @@ from .table import comparisons, heading, reasons
 MOST_BYTES = 3_000_000
 # How many artifacts' answers the page holds; fewer where it would be too large.
 _CHOICES = (None, 12, 6, 2, 0)
+# What a machine tells of itself, in words and with the unit.
+_MACHINE = {
+    "memory_mb": "memory, MB",
+    "virtual": "virtual machine",
+    "governor": "frequency governor",
+    "load_1m": "load of the minute before",
+    "isa": "instruction sets",
+    "temperature_c": "temperature, degrees C",
+    "frequency_mhz": "frequency, MHz",
+}
 
 
 def as_html(report: Report) -> str:
@@ -211,7 +221,7 @@ def _pictures(report: Report, choices: Sequence[Choice]) -> list[tuple[int, int,
 
 def _graphs(graphs: dict[str, str]) -> list[tuple[str, str]]:
     """Each graph as a picture of its own: its style and its ids are not the page's."""
-    return [(run, base64.b64encode(svg.encode()).decode()) for run, svg in graphs.items()]
+    return [(file, base64.b64encode(svg.encode()).decode()) for file, svg in graphs.items()]
 
 
 def _machines(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -229,7 +239,10 @@ def _machines(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _told(machine: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(name.replace("_", " "), _words(value)) for name, value in machine.items()]
+    plain = (
+        (_MACHINE.get(name) or name.replace("_", " "), value) for name, value in machine.items()
+    )
+    return [(name, _words(value)) for name, value in plain]
 
 
 def _words(value: Any) -> str:
@@ -237,11 +250,13 @@ def _words(value: Any) -> str:
         return "not told"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
         return ", ".join(f"{name} {_words(held)}" for name, held in value.items())
-    return f"{value:,.6g}" if isinstance(value, float) else f"{value}"
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def hashes(report: Report) -> list[tuple[str, str]]:

@@ -225,7 +225,7 @@ class Report:
     """Everything that a report shows. `timed` says what is and what is not timed.
 
     `run` is the first of `runs`. `caveats` are what makes the numbers worth less, `not_measured`
-    what a reader may miss. `graphs` (SVG by the run's name) and `pictures` (PNG by the index of a
+    what a reader may miss. `graphs` (SVG by run and file) and `pictures` (PNG by the index of a
     test image that flipped) are for the page alone and not in the JSON.
     """
 

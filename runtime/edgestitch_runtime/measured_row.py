@@ -21,12 +21,14 @@ import numpy as np
 from .array_files import read_npy, read_regular
 from .block_latency import latency_of
 from .errors import EdgestitchError
+from .file_graph import printable
 from .json_shape import Shape, misfit, word
 from .measurement import FAILED, OK, BatchSpeed, ColdStart, LatencyUs, Measurement
 from .to_measure import Effort, Journal, Measured, Subject
 from .worker_process import RowFailed, WorkerProcess, wrong_in
 
 _MOST_WORK_S = 86_400.0
+_MOST_NAME = 300  # characters: a file's name has at most 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class MeasuredRow:
 
     def __init__(self, subject: Subject, *, number: int, setting: Setting) -> None:
         self.subject = subject
-        self.name = f"{subject.path.name} on {subject.engine}"
+        self.name = printable(f"{subject.path.name} on {subject.engine}", _MOST_NAME)
         self._number = number
         self._setting = setting
         self._worker: WorkerProcess | None = None

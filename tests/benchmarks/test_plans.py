@@ -158,7 +158,7 @@ def test_the_graph_of_a_run_is_that_of_its_own_file(run_folder: Path) -> None:
         rows = plan_rows(read_run(run_folder), engine_pythons={})
         return _graphs([Planned(run="mlp", artifact=row.path.name, subject=row) for row in rows])
 
-    assert list(graphs()) == ["mlp"]
+    assert list(graphs()) == ["mlp: mlp-int8.tflite"]
     record = json.loads((run_folder / "run.json").read_text("utf-8"))
     _retrained(run_folder, record)
     (run_folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
