@@ -42,6 +42,15 @@ class MadeFromTflite:
     card: dict[str, Any]
 
 
+# The flags that say how a float model is converted and judged, by their names in argparse.
+_OF_A_MODEL = frozenset(
+    (
+        "data", "background", "labels", "input_range", "code", "trust_code", "calibration_images",
+        "max_drop", "max_changed", "mixed", "qat",
+    )
+)  # fmt: skip
+
+
 def export_tflite(
     artifact: Path,
     *,
@@ -121,6 +130,13 @@ def check_c(
 
 def run_tflite(args: argparse.Namespace, wanted: list[tuple[str, str]]) -> int:
     """`edgestitch export FILE.tflite`: no TensorFlow, no data, nothing judged anew."""
+    given = [name for name, value in vars(args).items() if name in _OF_A_MODEL and value]
+    if given:
+        raise EdgestitchError(
+            f"--{given[0].replace('_', '-')} was given with {args.model}, which is converted as it "
+            "is",
+            hint="leave it out; it is for a run or a model of Keras's",
+        )
     done = []
     for format_, _ in wanted:
         made = export_tflite(

@@ -6,7 +6,7 @@ import ctypes
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,3 +176,15 @@ def test_a_data_set_of_any_name_leaves_the_comments_whole(made: Made, tmp_path: 
     loaded = library(files, tmp_path, "CARD")
     card = json.loads(ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(loaded, "mlp_card"))))
     assert card["data"]["name"] == data["name"]
+
+
+@pytest.mark.parametrize(
+    "flags", [("--data", "fashion-mnist"), ("--trust-code",), ("--max-drop", "0.3"), ("--qat",)]
+)
+def test_what_is_for_a_float_model_is_refused_with_an_artifact(
+    mini_run: Path, tmp_path: Path, refused: Callable[..., str], flags: tuple[str, ...]
+) -> None:
+    artifact = mini_run / "export" / "mlp-int8.tflite"
+    words = ["export", artifact, "--format", "c", "--out", tmp_path / "out", *flags]
+    assert f"{flags[0]} was given with {artifact}" in refused(*words, cwd=tmp_path)
+    assert not (tmp_path / "out").exists()

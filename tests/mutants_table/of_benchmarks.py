@@ -161,4 +161,32 @@ BENCHMARKS: list[Mutant] = [
         "benchmarks/test_plans",
         ("a damaged artifact is run", "        if damage is not None:\n", "        if False:\n"),
     ),
+    *faults_in(
+        "benchmarks/memory_need",
+        "benchmarks/test_memory_need",
+        ("every row holds TensorFlow", "OTHER_MB * (len(alive) - keras)", "KERAS_MB * len(alive)"),
+        ("the container does not count", "return min(known)", "return max(known)"),
+        ("files in memory are not free", "int(now) + unused", "int(now)"),
+    ),
+    *faults_in(
+        "benchmarks/journal",
+        "benchmarks/test_journal",
+        ("any file is a journal", "if not _is_ours(content):", "if False:"),
+    ),
+    *faults_in(
+        "benchmarks/benchmark",
+        "benchmarks/test_plans benchmarks/test_several_runs",
+        ("a stranger's graph is the run's", "wanted and subject.status != FAILED", "wanted"),
+        ("a stranger's device row is the run's", "if plan.subject.status != FAILED]", "]"),
+    ),
+    *faults_in(
+        "benchmarks/chosen_runs",
+        "benchmarks/test_chosen_runs",
+        ("names keep what turns a line", "decode(), text)", "decode(), text)[:0] + text"),
+    ),
+    *faults_in(
+        "benchmarks/target_table",
+        "benchmarks/test_targets",
+        ("boards have nothing to sort by", "cell=cell, value=value)", "cell=cell)"),
+    ),
 ]

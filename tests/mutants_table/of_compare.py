@@ -44,7 +44,7 @@ COMPARE: list[Mutant] = [
     *faults_in(
         "benchmarks/report_shape",
         "benchmarks/test_reading",
-        ("control characters are let through", "_UNPRINTABLE.search(value):", "False:"),
+        ("control characters are let through", "UNPRINTABLE.search(value):", "False:"),
         ("flips are more than changes", "flips[0] + flips[1] > flips[2]", "False"),
         ("huge numbers are let through", "not -_HUGE <= value <= _HUGE", "False"),
     ),
@@ -120,5 +120,30 @@ COMPARE: list[Mutant] = [
         "benchmarks/test_compare",
         ("a regression ends with 0", "return 0 if found.passed else 1", "return 0"),
         ("a percentage is a share", "float(number[1]) / 100", "float(number[1])"),
+    ),
+    *faults_in(
+        "benchmarks/comparison_text",
+        "benchmarks/test_compare",
+        ("caveats of both sides are told", "if one not in (*other.caveats, ", "if one not in ("),
+        (
+            "what got worse is not counted",
+            'if worse else f"no regression',
+            'if False else f"no regression',
+        ),
+    ),
+    *faults_in(
+        "benchmarks/report_shape",
+        "benchmarks/test_reading",
+        ("a machine may be told twice", "if len(set(labels)) < len(labels):", "if False:"),
+        ("a machine need not be told", 'row["machine"] not in labels:', "False:"),
+    ),
+    *faults_in(
+        "benchmarks/comparison",
+        "benchmarks/test_compare",
+        (
+            "what never ran is missed",
+            "for row in missing if row.status == OK)",
+            "for row in missing)",
+        ),
     ),
 ]

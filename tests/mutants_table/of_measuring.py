@@ -165,4 +165,31 @@ MEASURING = [
         ("probabilities are scores", "subject.probabilities(scores))", "scores)"),
         ("memory is all that is held", "peak - _BORN_RSS_MB", "peak"),
     ),
+    *faults_in(
+        "runtime/worker",
+        "runtime/test_worker",
+        ("one image goes in as a batch", "        if batch > 1:\n", "        if True:\n"),
+    ),
+    *faults_in(
+        "runtime/measured_row",
+        "benchmarks/test_measure",
+        ("NaN is an answer", "if np.isnan(array).any():", "if False:"),
+        ("any shape is an answer", "array.ndim == 2 and len(array) == n", "len(array) == n"),
+    ),
+    *faults_in(
+        "runtime/measuring",
+        "runtime/test_selftest",
+        ("a self-test that differs is a success", " and one.selftest != DIFFERS", ""),
+    ),
+    *faults_in(
+        "runtime/machine",
+        "runtime/test_machine",
+        ("processors of one name are one", "return name if any(", "return name if True or any("),
+        ("what tells nothing is no virtual machine", "board.strip() or (cpuinfo and ", "True or ("),
+    ),
+    *faults_in(
+        "runtime/resident",
+        "runtime/test_worker runtime/test_machine",
+        ("the parent's memory is the worker's", 'if sys.platform == "linux":', "if False:"),
+    ),
 ]

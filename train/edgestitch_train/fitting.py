@@ -204,6 +204,7 @@ def _epoch(
         trained = network.fit(
             _batches(images, one_hot[parts.train.labels[order]], recipe.batch),
             callbacks=[inside],
+            shuffle=False,  # the order is ours
             verbose=0,
         ).history
         # With averages, `fit` has just put them in place of the weights that it trained.
