@@ -1,7 +1,7 @@
 """Whole small int8 networks made at random, with images: the family that `reference` is tested on.
 
-Every decision is a whole number from a Pick, so that hypothesis can draw and shrink them, a seed
-can make thousands, and the list of them in `Network.choices` makes a network again (`replayed`).
+Every decision is a whole number from a Pick, so that a seed can make thousands, and the list of
+them in `Network.choices` makes a network again (`replayed`).
 """
 
 from __future__ import annotations
