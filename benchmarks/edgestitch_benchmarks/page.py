@@ -239,10 +239,7 @@ def _machines(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _told(machine: dict[str, Any]) -> list[tuple[str, str]]:
-    plain = (
-        (_MACHINE.get(name) or name.replace("_", " "), value) for name, value in machine.items()
-    )
-    return [(name, _words(value)) for name, value in plain]
+    return [(_MACHINE.get(name, name), _words(value)) for name, value in machine.items()]
 
 
 def _words(value: Any) -> str:
